@@ -1,0 +1,88 @@
+// What a policy is: an object with options and one pure function. No clock, no I/O, no log, no randomness.
+// A new policy is two files in capacity/, allocation/ or victim/, and one line in registry.cpp.
+#pragma once
+
+#include <limits>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/model/explanation.hpp"
+#include "daemon/model/observation.hpp"
+#include "daemon/model/options.hpp"
+#include "daemon/model/state.hpp"
+
+namespace ebb {
+
+// ---------------------------------------------------------------- capacity: how many replicas production needs
+
+struct CapacityInput {
+  const DeploymentId& deployment;
+  const std::map<std::string, SignalSeen>& signals;  ///< after the freshness stage: what is old is Missing
+  Replicas ready;                                    ///< production replicas that serve now
+  Replicas min, max;                                 ///< the deployment's bounds; the stage clamps after the policy
+  const PolicyMemory& memory;
+  TimePoint now;
+};
+
+struct CapacityProposal {
+  Replicas need;
+  bool known = true;    ///< false: a signal it needs is Missing; `need` is then a lower bound only
+  PolicyMemory memory;
+  Explanation why;      ///< at least one step when `need` differs from the plain formula
+};
+
+class CapacityPolicy {
+ public:
+  virtual ~CapacityPolicy() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  /// Shows its options; a loader writes them here once, before the policy is shared.
+  virtual void options(OptionVisitor& visitor) = 0;
+  /// Names of the signals it reads, so that the loader can refuse a deployment whose sources lack one.
+  [[nodiscard]] virtual std::vector<std::string> needs() const = 0;
+  [[nodiscard]] virtual CapacityProposal propose(const CapacityInput& input) const = 0;
+  /// How long it looks back; growth after a start waits this long.
+  [[nodiscard]] virtual Duration window() const { return Duration{0}; }
+};
+
+// ---------------------------------------------------------------- allocation: slack of one pool between jobs
+
+struct Claim {
+  JobId job;
+  double weight = 1;
+  Replicas guarantee;           ///< served first, out of the slack
+  Replicas cap;                 ///< demand and bounds; never more than this
+  Gpus gpus_per_replica;
+};
+
+class AllocationPolicy {
+ public:
+  virtual ~AllocationPolicy() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  virtual void options(OptionVisitor& visitor) = 0;
+  /// Whole replicas per claim, in the order of the claims; their GPUs sum to at most `slack`.
+  [[nodiscard]] virtual std::vector<Replicas> share(Gpus slack, const std::vector<Claim>& claims) const = 0;
+};
+
+// ---------------------------------------------------------------- victim: who leaves first
+
+struct Candidate {
+  ReplicaId replica;
+  LeasePhase phase = LeasePhase::serving;
+  TimePoint since{};
+  TimePoint started_at{};
+  Gpus gpus;
+};
+
+class VictimPolicy {
+ public:
+  virtual ~VictimPolicy() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  virtual void options(OptionVisitor& visitor) = 0;
+  /// The candidates in the order in which they should leave.
+  [[nodiscard]] virtual std::vector<Candidate> order(std::vector<Candidate> candidates) const = 0;
+};
+
+}  // namespace ebb
