@@ -38,8 +38,4 @@ Result<Demand> demand_from(const nlohmann::json& json);
 Result<Event> event_from(const nlohmann::json& json);
 Result<Explanation> explanation_from(const nlohmann::json& json);
 
-const char* to_string(ReplicaPhase phase);
-const char* to_string(LeasePhase phase);
-const char* to_string(OverrideKind kind);
-
 }  // namespace ebb

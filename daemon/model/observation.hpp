@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -66,7 +67,11 @@ struct Observation {
   std::map<FleetId, Reading<FleetSeen>> fleets;
   std::map<DeploymentId, WorkloadSeen> workloads;  ///< production deployments
   std::map<JobId, Reading<double>> demand;         ///< replicas a job's metric asks for
+  std::set<DeploymentId> busy;                     ///< an action on it has not been answered yet
   friend bool operator==(const Observation&, const Observation&) = default;
 };
+
+/// "starting", "ready", ... as in JSON.
+const char* to_string(ReplicaPhase phase);
 
 }  // namespace ebb

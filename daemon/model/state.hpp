@@ -23,6 +23,7 @@ struct Lease {
   TimePoint since{};            ///< entered the phase
   TimePoint asked_at{};         ///< when its start was decided
   TimePoint drain_deadline{};   ///< draining only
+  TimePoint said_at{};          ///< when it was last told to leave
   Gpus gpus;
   bool evicted = false;         ///< the drain has turned hard
   bool seen = false;            ///< the fleet has shown it at least once
@@ -44,7 +45,6 @@ struct DeploymentMemory {
   TimePoint last_reclaim{};
   int failures = 0;             ///< replicas that ended unasked, in a row
   TimePoint last_failure{};
-  TimePoint last_ready{};       ///< a replica became ready: failures in a row start anew
   friend bool operator==(const DeploymentMemory&, const DeploymentMemory&) = default;
 };
 
@@ -93,5 +93,9 @@ struct State {
   std::map<JobId, Demand> demand;
   friend bool operator==(const State&, const State&) = default;
 };
+
+/// "starting", "freeze", ... as in JSON.
+const char* to_string(LeasePhase phase);
+const char* to_string(OverrideKind kind);
 
 }  // namespace ebb

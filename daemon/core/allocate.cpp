@@ -1,0 +1,112 @@
+// Stage 4: slack becomes targets per job.
+#include <algorithm>
+#include <cmath>
+
+#include "daemon/core/draft.hpp"
+
+namespace ebb {
+namespace {
+
+Replicas active_of(const Draft& draft, const Site& site) {
+  const auto counts = draft.counts.find(site.id());
+  return counts == draft.counts.end() ? Replicas{0} : counts->second.active();
+}
+
+Replicas rounded_up(double replicas) {
+  return {static_cast<int>(std::ceil(std::clamp(replicas, 0.0, 1'000'000.0) - 1e-9))};
+}
+
+/// Replicas the job can use over all pools, and where that was said.
+struct Wanted {
+  Replicas replicas;
+  std::string source;
+};
+
+Wanted wanted_by(Draft& draft, const Input& in, const JobConfig& job) {
+  if (const auto demand = draft.state.demand.find(job.name); demand != draft.state.demand.end()) {
+    const Demand& said = demand->second;
+    const double replicas = said.replicas ? *said.replicas : said.rollouts.value_or(0) / job.rollouts_per_replica;
+    return {std::min(rounded_up(replicas), job.max), "set through the API until " + to_iso(said.expires_at)};
+  }
+  if (job.demand == DemandKind::unlimited) return {job.max, "unlimited"};
+  if (job.demand == DemandKind::api) return {{0}, "nothing was asked for through the API"};
+  const auto metric = in.seen.demand.find(job.name);
+  const bool fresh = metric != in.seen.demand.end() && metric->second.known() &&
+                     in.now - metric->second.sample()->taken_at <= in.config.stale_after;
+  if (fresh) return {std::min(rounded_up(metric->second.value()), job.max), "its metric"};
+  Replicas now;
+  for (const Site& site : in.sites) {
+    if (site.job == &job) now = now + active_of(draft, site);
+  }
+  const bool read = metric != in.seen.demand.end() && metric->second.missing() != nullptr;
+  draft.say(Stage::allocate, "allocate.demand_unknown", job.name.value,
+            {{"why", read ? metric->second.missing()->why : "not observed or stale"}, {"replicas", arg(now)}});
+  return {std::min(now, job.max), ""};
+}
+
+struct Budget {
+  std::map<JobId, Replicas> demand, guarantee;
+};
+
+Claim claim_of(Draft& draft, const Input& in, const Site& site, const Budget& budget) {
+  const JobConfig& job = *site.job;
+  const std::string& id = site.id().value;
+  Claim claim{job.name, job.weight, std::max(budget.guarantee.at(job.name), site.deployment->min),
+              std::min(budget.demand.at(job.name), site.deployment->max), site.deployment->gpus_per_replica};
+  if (const Override* pin = override_for(draft, in, site, OverrideKind::pin); pin != nullptr) {
+    draft.say(Stage::guardrails, "guardrails.pinned", id,
+              {{"wanted", arg(claim.cap)}, {"kept", arg(pin->replicas)}, {"owner", pin->owner},
+               {"until", pin->expires_at}, {"reason", pin->reason}});
+    claim.cap = claim.guarantee = pin->replicas;
+  }
+  if (const Override* drain = override_for(draft, in, site, OverrideKind::drain_all); drain != nullptr) {
+    draft.say(Stage::guardrails, "guardrails.drain_all", id,
+              {{"wanted", arg(claim.cap)}, {"owner", drain->owner}, {"until", drain->expires_at}, {"reason", drain->reason}});
+    claim.cap = {0};
+  }
+  return claim;
+}
+
+void share_pool(Draft& draft, const Input& in, const PoolConfig& pool, Budget& budget) {
+  std::vector<const Site*> sites;
+  std::vector<Claim> claims;
+  for (const Site& site : in.sites) {
+    if (site.job == nullptr || site.deployment->pool != pool.name) continue;
+    sites.push_back(&site);
+    claims.push_back(claim_of(draft, in, site, budget));
+  }
+  if (sites.empty()) return;
+  const Gpus slack = draft.pools.at(pool.name).slack;
+  const std::vector<Replicas> given = pool.allocation->share(slack, claims);
+  draft.say(Stage::allocate, "allocate.pool", pool.name.value,
+            {{"slack", arg(slack)}, {"jobs", std::int64_t{static_cast<std::int64_t>(sites.size())}}});
+  for (std::size_t i = 0; i < sites.size(); ++i) {
+    draft.target[sites[i]->id()] = given[i];
+    Replicas& demand = budget.demand.at(claims[i].job);
+    Replicas& guarantee = budget.guarantee.at(claims[i].job);
+    demand = std::max(demand - given[i], Replicas{0});
+    guarantee = std::max(guarantee - given[i], Replicas{0});
+    draft.say(Stage::allocate, "allocate.job", sites[i]->id().value,
+              {{"target", arg(given[i])}, {"cap", arg(claims[i].cap)}, {"guarantee", arg(claims[i].guarantee)},
+               {"weight", claims[i].weight}});
+  }
+}
+
+}  // namespace
+
+Draft allocate(Draft draft, const Input& in) {
+  Budget budget;
+  for (const JobConfig& job : in.config.jobs) {
+    const Wanted wanted = wanted_by(draft, in, job);
+    if (!wanted.source.empty()) {
+      draft.say(Stage::allocate, "allocate.demand", job.name.value,
+                {{"replicas", arg(wanted.replicas)}, {"source", wanted.source}});
+    }
+    budget.demand[job.name] = wanted.replicas;
+    budget.guarantee[job.name] = job.guarantee;
+  }
+  for (const PoolConfig& pool : in.config.pools) share_pool(draft, in, pool, budget);
+  return draft;
+}
+
+}  // namespace ebb

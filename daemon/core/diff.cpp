@@ -1,0 +1,105 @@
+// Stage 9: desired against observed gives actions, reclaims first, then production's starts, then RL's. Only GPUs that
+// are free now are handed out: what is draining still holds its own.
+#include <algorithm>
+
+#include "daemon/core/draft.hpp"
+
+namespace ebb {
+namespace {
+
+// Starts in one plan. 256 replicas of 8 GPUs fill a pool of 2,048; the rest follows a tick later. Reclaims have no limit.
+constexpr int kMaxStarts = 256;
+
+Gpus free_in(const Draft& draft, const Input& in, const PoolConfig& pool) {
+  const PoolDraft& books = draft.pools.at(pool.name);
+  return std::max(pool.gpus - books.production - rl_gpus(draft, in, pool.name, false) - books.unusable, Gpus{0});
+}
+
+Replicas missing_of(const Draft& draft, const Site& site) {
+  const auto counts = draft.counts.find(site.id());
+  const Replicas active = counts == draft.counts.end() ? Replicas{0} : counts->second.active();
+  return std::max(draft.target.at(site.id()) - active, Replicas{0});
+}
+
+/// Names new replicas after the tick, gives them leases and adds the action. A second decision from the same inputs
+/// chooses the same names.
+void start(Draft& draft, const Input& in, const Site& site, Replicas count) {
+  Action action;
+  action.id = ActionId(std::to_string(draft.state.tick) + "/" + site.id().value + "/" + to_string(ActionKind::start));
+  action.kind = ActionKind::start;
+  action.fleet = site.deployment->fleet;
+  action.deployment = site.id();
+  action.gpus_each = site.deployment->gpus_per_replica;
+  action.deadline = in.now + site.deployment->start_timeout;
+  for (int i = 1; i <= count.count; ++i) {
+    const ReplicaId id(site.id().value + "-" + std::to_string(draft.state.tick) + "-" + std::to_string(i));
+    action.replicas.push_back(id);
+    draft.state.leases[id] = {.deployment = site.id(), .phase = LeasePhase::starting, .since = in.now, .asked_at = in.now,
+                              .drain_deadline = {}, .said_at = {}, .gpus = site.deployment->gpus_per_replica,
+                              .evicted = false, .seen = false};
+  }
+  std::sort(action.replicas.begin(), action.replicas.end());
+  draft.say(Stage::diff, "diff.start", site.id().value, {{"count", arg(count)}});
+  if (site.job != nullptr) draft.state.deployments[site.id()].last_grow = in.now;
+  draft.plan.actions.push_back(std::move(action));
+}
+
+/// Room of one pool while it is handed out.
+struct Room {
+  Gpus free;    ///< nobody holds them
+  Gpus for_rl;  ///< slack that RL does not hold in any phase
+};
+
+void start_in(Draft& draft, const Input& in, const PoolConfig& pool, bool production, Room& room, int& left) {
+  const auto sites = in.by_pool.find(pool.name);
+  if (sites == in.by_pool.end()) return;
+  for (const Site* site : sites->second) {
+    if ((site->service != nullptr) != production || !site->ours()) continue;
+    const Replicas missing = missing_of(draft, *site);
+    if (missing.count == 0 || in.seen.busy.contains(site->id())) continue;
+    if (draft.dark.contains(site->deployment->fleet)) continue;
+    const Gpus each = site->deployment->gpus_per_replica;
+    const Gpus open = production ? room.free : std::min(room.free, room.for_rl);
+    const Replicas now = std::min({missing, fitting(open, each), Replicas{left}});
+    if (now < missing) {
+      draft.say(Stage::diff, "diff.no_room", site->id().value, {{"wanted", arg(missing - now)}, {"free", arg(open)}});
+    }
+    if (now.count == 0) continue;
+    room.free -= now * each;
+    if (!production) room.for_rl -= now * each;
+    left -= now.count;
+    start(draft, in, *site, now);
+  }
+}
+
+void add_endings(Draft& draft, const Input& in, std::vector<Action> actions, const char* rule, bool of_rl) {
+  for (Action& action : actions) {
+    const bool rl = in.by_id.at(action.deployment)->job != nullptr;
+    if (rl != of_rl) continue;
+    draft.say(Stage::diff, rule, action.deployment.value, {{"count", arg(static_cast<int>(action.replicas.size()))}});
+    draft.plan.actions.push_back(std::move(action));
+  }
+}
+
+}  // namespace
+
+Draft diff(Draft draft, const Input& in) {
+  for (const bool rl : {true, false}) {
+    add_endings(draft, in, draft.evictions, "diff.evict", rl);
+    add_endings(draft, in, draft.drains, "diff.drain", rl);
+  }
+  int left = kMaxStarts;
+  std::map<PoolId, Room> rooms;
+  for (const PoolConfig& pool : in.config.pools) {
+    const Gpus rl = rl_gpus(draft, in, pool.name, false);
+    Room& room = rooms[pool.name];
+    room = {free_in(draft, in, pool), draft.pools.at(pool.name).slack - rl};
+    start_in(draft, in, pool, true, room, left);
+  }
+  for (const PoolConfig& pool : in.config.pools) start_in(draft, in, pool, false, rooms.at(pool.name), left);
+  if (left == 0) draft.say(Stage::diff, "diff.limited", "", {{"limit", arg(kMaxStarts)}});
+  if (draft.plan.actions.empty()) draft.say(Stage::diff, "diff.nothing", "");
+  return recounted(std::move(draft));
+}
+
+}  // namespace ebb

@@ -1,0 +1,73 @@
+// Stage 1: what do we know? Old samples become Missing, partial ones lower bounds, and the fleets' word moves the leases.
+#include <algorithm>
+
+#include "daemon/core/draft.hpp"
+#include "daemon/core/lease_table.hpp"
+
+namespace ebb {
+namespace {
+
+/// A signal that is too old, or that not every replica took part in, is not known; its value remains a lower bound
+/// only where it is fresh.
+WorkloadSeen freshened(WorkloadSeen workload, Draft& draft, const Input& in, const DeploymentId& id) {
+  const Duration limit = in.config.stale_after;
+  for (auto& [name, signal] : workload.signals) {
+    const Sample<double>* sample = signal.value.sample();
+    if (sample == nullptr) continue;
+    const Duration age = in.now - sample->taken_at;
+    if (age > limit) {
+      draft.say(Stage::freshness, "freshness.stale", id.value, {{"signal", name}, {"age", age}, {"limit", limit}});
+      signal = {Missing{"stale", sample->taken_at}, std::nullopt};
+    } else if (workload.reported < workload.expected) {
+      // Idle must be proven: the silent replica may be the busy one.
+      signal.at_least = sample->value;
+      signal.value = Missing{std::to_string(workload.reported) + " of " + std::to_string(workload.expected) +
+                                 " replicas reported",
+                             sample->taken_at};
+    }
+  }
+  if (workload.asked.known() && in.now - workload.asked.sample()->taken_at > limit) workload.asked = Missing{"stale", in.now};
+  if (workload.held.known() && in.now - workload.held.sample()->taken_at > limit) workload.held = Missing{"stale", in.now};
+  return workload;
+}
+
+Draft read_fleets(Draft draft, const Input& in) {
+  for (const FleetConfig& fleet : in.config.fleets) {
+    const auto found = in.seen.fleets.find(fleet.name);
+    const Missing* missing = nullptr;
+    Missing stale{"not observed", in.now};
+    if (found == in.seen.fleets.end()) {
+      missing = &stale;
+    } else if (found->second.missing() != nullptr) {
+      missing = found->second.missing();
+    } else if (in.now - found->second.sample()->taken_at > in.config.stale_after) {
+      stale.why = "stale";
+      missing = &stale;
+    }
+    if (missing == nullptr) continue;
+    draft.dark.insert(fleet.name);
+    draft.pools[fleet.pool].blind = true;
+    draft.say(Stage::freshness, "freshness.fleet", fleet.name.value, {{"why", missing->why}});
+    draft.alarm("freshness.fleet", fleet.name.value);
+  }
+  return draft;
+}
+
+}  // namespace
+
+Draft freshness(Draft draft, const Input& in) {
+  for (const PoolConfig& pool : in.config.pools) draft.pools[pool.name] = {};
+  draft = read_fleets(std::move(draft), in);
+  for (const Site& site : in.sites) {
+    if (site.service == nullptr) continue;
+    const auto seen = in.seen.workloads.find(site.id());
+    WorkloadSeen workload = seen == in.seen.workloads.end() ? WorkloadSeen{} : seen->second;
+    workload = freshened(std::move(workload), draft, in, site.id());
+    draft.workloads[site.id()] = std::move(workload);
+  }
+  draft = reconcile(std::move(draft), in);
+  if (draft.why.empty()) draft.say(Stage::freshness, "freshness.ok", "");
+  return draft;
+}
+
+}  // namespace ebb

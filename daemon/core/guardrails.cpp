@@ -1,0 +1,148 @@
+// Stage 5: what slows growth. Nothing here is pluggable, and nothing here can hold back a reclaim.
+#include <algorithm>
+
+#include "daemon/core/draft.hpp"
+
+namespace ebb {
+namespace {
+
+/// The smallest slack of the window is at its front: entries ascend, so each new one removes the larger ones behind it.
+std::vector<SlackSeen> with_slack(std::vector<SlackSeen> window, Gpus slack, TimePoint now, Duration span) {
+  std::erase_if(window, [&](const SlackSeen& seen) { return seen.at <= now - span || seen.at > now; });
+  while (!window.empty() && window.back().slack >= slack) window.pop_back();
+  window.push_back({now, slack});
+  return window;
+}
+
+Duration warm_up(const Input& in, const PoolId& pool) {
+  Duration longest = in.config.warm_up;
+  for (const Site* site : in.by_pool.at(pool)) {
+    // One full window must have been seen, or a quiet minute after a restart would pass for a quiet hour.
+    if (site->service != nullptr) longest = std::max(longest, site->service->capacity->window());
+  }
+  return longest;
+}
+
+/// The tick of one job deployment that wants to grow from `current` to `wanted`.
+struct Growth {
+  const Site& site;
+  Replicas current;
+  Replicas wanted;
+  Gpus room;  ///< of quiet slack, left by the deployments before it
+};
+
+/// A rule that allows at most `kept` says so when it bites.
+using Args = std::initializer_list<std::pair<std::string, Arg>>;
+Replicas limited(Draft& draft, const Growth& growth, Replicas wanted, Replicas kept, const char* rule, Args more) {
+  if (kept >= wanted) return wanted;
+  Step step{Stage::guardrails, rule, growth.site.id().value, {{"wanted", arg(wanted)}, {"kept", arg(kept)}}};
+  step.args.insert(step.args.end(), more.begin(), more.end());
+  draft.why.push_back(std::move(step));
+  return kept;
+}
+
+Duration backoff(const FailureConfig& config, int failures) {
+  Duration wait = config.backoff_first;
+  for (int i = 1; i < failures && wait < config.backoff_max; ++i) wait *= 2;
+  return std::min(wait, config.backoff_max);
+}
+
+Replicas held_by_time(Draft& draft, const Input& in, const Growth& growth, Replicas wanted) {
+  DeploymentMemory& memory = draft.state.deployments[growth.site.id()];
+  const JobConfig& job = *growth.site.job;
+  const Duration warming = warm_up(in, growth.site.deployment->pool);
+  if (const TimePoint until = draft.state.started_at + warming; in.now < until) {
+    wanted = limited(draft, growth, wanted, growth.current, "guardrails.warm_up", {{"until", until}});
+  }
+  if (const TimePoint until = memory.last_reclaim + job.reclaim_cooldown; in.now < until) {
+    wanted = limited(draft, growth, wanted, growth.current, "guardrails.reclaim_cooldown",
+                     {{"until", until}, {"span", job.reclaim_cooldown}});
+  }
+  if (const TimePoint until = memory.last_grow + job.grow_cooldown; in.now < until) {
+    wanted = limited(draft, growth, wanted, growth.current, "guardrails.grow_cooldown",
+                     {{"until", until}, {"span", job.grow_cooldown}});
+  }
+  // Two of the longest pauses without a failure end the row; becoming ready does not, or a replica that dies a second
+  // after it was ready would be started for ever.
+  if (in.now - memory.last_failure > 2 * in.config.failures.backoff_max) memory.failures = 0;
+  const TimePoint again = memory.last_failure + backoff(in.config.failures, memory.failures);
+  if (memory.failures > 0 && in.now < again) {
+    wanted = limited(draft, growth, wanted, growth.current, "guardrails.backoff",
+                     {{"failures", arg(memory.failures)}, {"until", again}});
+    draft.alarm("guardrails.backoff", growth.site.id().value);
+  }
+  return wanted;
+}
+
+Replicas slowed(Draft& draft, const Input& in, const Growth& growth) {
+  const PoolConfig& pool = *std::find_if(in.config.pools.begin(), in.config.pools.end(), [&](const PoolConfig& p) {
+    return p.name == growth.site.deployment->pool;
+  });
+  Replicas wanted = growth.wanted;
+  if (draft.pools.at(pool.name).blind) {
+    wanted = limited(draft, growth, wanted, growth.current, "guardrails.blind", {});
+  }
+  if (const Override* freeze = override_for(draft, in, growth.site, OverrideKind::freeze); freeze != nullptr) {
+    wanted = limited(draft, growth, wanted, growth.current, "guardrails.frozen",
+                     {{"owner", freeze->owner}, {"until", freeze->expires_at}, {"reason", freeze->reason}});
+  }
+  wanted = held_by_time(draft, in, growth, wanted);
+  const Replicas lasting = growth.current + fitting(growth.room, growth.site.deployment->gpus_per_replica);
+  wanted = limited(draft, growth, wanted, lasting, "guardrails.quiet",
+                   {{"window", pool.quiet_window}, {"slack", arg(draft.state.slack.at(pool.name).front().slack)}});
+  return limited(draft, growth, wanted, growth.current + growth.site.job->grow_step, "guardrails.step",
+                 {{"step", arg(growth.site.job->grow_step)}});
+}
+
+void guard_pool(Draft& draft, const Input& in, const PoolConfig& pool) {
+  PoolDraft& books = draft.pools.at(pool.name);
+  draft.state.slack[pool.name] = with_slack(draft.state.slack[pool.name], books.slack, in.now, pool.quiet_window);
+  const Gpus active = rl_gpus(draft, in, pool.name, true);
+  books.reclaiming = active > books.slack;
+  Gpus room = std::max(draft.state.slack.at(pool.name).front().slack - active, Gpus{0});
+  const auto sites = in.by_pool.find(pool.name);
+  if (sites == in.by_pool.end()) return;
+  for (const Site* site : sites->second) {
+    if (site->job == nullptr) continue;
+    const auto counts = draft.counts.find(site->id());
+    const Replicas current = counts == draft.counts.end() ? Replicas{0} : counts->second.active();
+    Replicas& target = draft.target.at(site->id());
+    const Override* freeze = override_for(draft, in, *site, OverrideKind::freeze);
+    const Override* drain = override_for(draft, in, *site, OverrideKind::drain_all);
+    if (target < current && freeze != nullptr && drain == nullptr && !books.reclaiming) {
+      draft.say(Stage::guardrails, "guardrails.frozen", site->id().value,
+                {{"wanted", arg(target)}, {"kept", arg(current)}, {"owner", freeze->owner},
+                 {"until", freeze->expires_at}, {"reason", freeze->reason}});
+      target = current;
+    }
+    if (target <= current) continue;
+    target = slowed(draft, in, {*site, current, target, room});
+    room -= site->gpus(target - current);
+  }
+}
+
+/// Production that Ebb scales: growth is never slowed; only shrinking waits for a freeze or for sight.
+void guard_production(Draft& draft, const Input& in, const Site& site) {
+  const auto counts = draft.counts.find(site.id());
+  const Replicas current = counts == draft.counts.end() ? Replicas{0} : counts->second.active();
+  Replicas& target = draft.target.at(site.id());
+  if (target >= current) return;
+  if (const Override* freeze = override_for(draft, in, site, OverrideKind::freeze); freeze != nullptr) {
+    draft.say(Stage::guardrails, "guardrails.frozen", site.id().value,
+              {{"wanted", arg(target)}, {"kept", arg(current)}, {"owner", freeze->owner},
+               {"until", freeze->expires_at}, {"reason", freeze->reason}});
+    target = current;
+  }
+}
+
+}  // namespace
+
+Draft guardrails(Draft draft, const Input& in) {
+  for (const PoolConfig& pool : in.config.pools) guard_pool(draft, in, pool);
+  for (const Site& site : in.sites) {
+    if (site.service != nullptr && site.ours()) guard_production(draft, in, site);
+  }
+  return draft;
+}
+
+}  // namespace ebb

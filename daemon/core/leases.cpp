@@ -1,0 +1,152 @@
+// Stage 6: which slots drain, and which drains turn hard. A reclaim is never slowed: this stage comes after the
+// guardrails and takes whatever is above the target.
+#include <algorithm>
+
+#include "daemon/core/draft.hpp"
+#include "daemon/core/lease_table.hpp"
+
+namespace ebb {
+namespace {
+
+// A drain that the fleet does not show after this long was not heard, and is said again. An eviction is repeated too,
+// slower: an accepted one may have been lost, and a lost replica may have become mortal again.
+constexpr Duration kDrainAgainAfter{2'000};
+constexpr Duration kEvictAgainAfter{10'000};
+
+Action action_for(const Draft& draft, const Site& site, ActionKind kind, TimePoint deadline) {
+  Action action;
+  action.id = ActionId(std::to_string(draft.state.tick) + "/" + site.id().value + "/" + to_string(kind));
+  action.kind = kind;
+  action.fleet = site.deployment->fleet;
+  action.deployment = site.id();
+  action.gpus_each = site.deployment->gpus_per_replica;
+  action.deadline = deadline;
+  return action;
+}
+
+std::vector<Candidate> candidates_of(const Draft& draft, const DeploymentId& id) {
+  std::vector<Candidate> out;
+  for (const auto& [replica, lease] : draft.state.leases) {
+    if (lease.deployment == id && is_active(lease.phase)) {
+      out.push_back({replica, lease.phase, lease.since, lease.asked_at, lease.gpus});
+    }
+  }
+  return out;
+}
+
+/// Production has no victim policy: whoever serves nobody yet goes first, then the youngest.
+std::vector<Candidate> production_order(std::vector<Candidate> candidates) {
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    const bool a_serves = a.phase == LeasePhase::serving;
+    const bool b_serves = b.phase == LeasePhase::serving;
+    return std::tuple(a_serves, b.started_at, b.replica) < std::tuple(b_serves, a.started_at, a.replica);
+  });
+  return candidates;
+}
+
+const char* reason_of(const Draft& draft, const Site& site) {
+  if (site.service != nullptr) return "production needs fewer";
+  return draft.pools.at(site.deployment->pool).reclaiming ? "production needs the GPUs" : "its target is lower";
+}
+
+void drain_surplus(Draft& draft, const Input& in, const Site& site, Action& drain) {
+  std::vector<Candidate> candidates = candidates_of(draft, site.id());
+  const int surplus = static_cast<int>(candidates.size()) - draft.target.at(site.id()).count;
+  if (surplus <= 0) return;
+  candidates = site.job != nullptr ? site.job->victim->order(std::move(candidates)) : production_order(std::move(candidates));
+  candidates.resize(static_cast<std::size_t>(surplus));
+  draft.say(Stage::leases, "leases.reclaim", site.id().value,
+            {{"count", arg(surplus)}, {"until", drain.deadline}, {"why", reason_of(draft, site)}});
+  for (const Candidate& victim : candidates) {
+    Lease& lease = draft.state.leases.at(victim.replica);
+    draft.say(Stage::leases, "leases.victim", victim.replica.value,
+              {{"phase", to_string(lease.phase)}, {"since", lease.since}});
+    lease = after(std::move(lease), LeaseEvent::reclaim, in.now);
+    lease.drain_deadline = drain.deadline;
+    lease.said_at = in.now;
+    drain.replicas.push_back(victim.replica);
+  }
+  if (draft.pools.at(site.deployment->pool).reclaiming) draft.state.deployments[site.id()].last_reclaim = in.now;
+}
+
+/// Not ready in time: it will not be, and its GPUs wait.
+void end_slow_starts(Draft& draft, const Input& in, const Site& site, Action& evict) {
+  for (auto& [id, lease] : draft.state.leases) {
+    if (lease.deployment != site.id() || lease.phase != LeasePhase::starting || !lease.seen) continue;
+    const Duration waited = in.now - lease.asked_at;
+    if (waited <= site.deployment->start_timeout) continue;
+    draft.say(Stage::leases, "leases.start_timeout", id.value, {{"span", waited}});
+    DeploymentMemory& memory = draft.state.deployments[site.id()];
+    ++memory.failures;
+    memory.last_failure = in.now;
+    lease = after(after(std::move(lease), LeaseEvent::reclaim, in.now), LeaseEvent::overdue, in.now);
+    lease.drain_deadline = lease.said_at = in.now;
+    evict.replicas.push_back(id);
+  }
+}
+
+/// Whether the order to leave has to be given once more.
+bool unheard(const Draft& draft, const Input& in, const ReplicaId& id, const Lease& lease) {
+  const auto shown = draft.replicas.find(id);
+  if (shown == draft.replicas.end() || shown->second->phase == ReplicaPhase::gone) return false;
+  const Duration silence = in.now - lease.said_at;
+  if (lease.evicted) return silence >= kEvictAgainAfter;
+  return shown->second->phase != ReplicaPhase::draining && silence >= kDrainAgainAfter;
+}
+
+void harden(Draft& draft, const Input& in, const Site& site, Action& drain, Action& evict) {
+  for (auto& [id, lease] : draft.state.leases) {
+    const bool leaving = lease.phase == LeasePhase::draining || lease.phase == LeasePhase::lost;
+    if (lease.deployment != site.id() || !leaving) continue;
+    if (lease.phase == LeasePhase::lost) lease.evicted = true;
+    bool say = unheard(draft, in, id, lease);
+    if (!lease.evicted && in.now >= lease.drain_deadline) {
+      draft.say(Stage::leases, "leases.overdue", id.value, {{"deadline", lease.drain_deadline}});
+      lease = after(std::move(lease), LeaseEvent::overdue, in.now);
+      say = true;
+    } else if (lease.evicted && in.now > lease.drain_deadline + in.config.lost_after) {
+      lease = after(std::move(lease), LeaseEvent::stuck, in.now);
+    }
+    if (!say) continue;
+    lease.said_at = in.now;
+    (lease.evicted ? evict : drain).replicas.push_back(id);
+  }
+}
+
+void report_lost(Draft& draft) {
+  for (const auto& [id, lease] : draft.state.leases) {
+    if (lease.phase != LeasePhase::lost) continue;
+    draft.say(Stage::leases, "leases.lost", id.value, {{"gpus", arg(lease.gpus)}});
+    draft.alarm("leases.lost", lease.deployment.value);
+  }
+}
+
+void report_orphans(Draft& draft, const Input& in) {
+  for (const auto& [id, replica] : draft.replicas) {
+    if (in.by_id.contains(replica->deployment) || replica->phase == ReplicaPhase::gone) continue;
+    draft.say(Stage::leases, "leases.orphan", id.value, {{"gpus", arg(replica->gpus)}});
+    draft.alarm("leases.orphan", "");
+  }
+}
+
+}  // namespace
+
+Draft leases(Draft draft, const Input& in) {
+  for (const Site& site : in.sites) {
+    if (!site.ours()) continue;
+    Action drain = action_for(draft, site, ActionKind::drain, in.now + site.deployment->drain_timeout);
+    Action evict = action_for(draft, site, ActionKind::evict, in.now);
+    end_slow_starts(draft, in, site, evict);
+    harden(draft, in, site, drain, evict);
+    drain_surplus(draft, in, site, drain);
+    std::sort(drain.replicas.begin(), drain.replicas.end());
+    std::sort(evict.replicas.begin(), evict.replicas.end());
+    if (!drain.replicas.empty()) draft.drains.push_back(std::move(drain));
+    if (!evict.replicas.empty()) draft.evictions.push_back(std::move(evict));
+  }
+  report_lost(draft);
+  report_orphans(draft, in);
+  return recounted(std::move(draft));
+}
+
+}  // namespace ebb

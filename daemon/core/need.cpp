@@ -1,0 +1,109 @@
+// Stage 2: how many replicas each production deployment needs. Its policy proposes; its owner's wish, its bounds and
+// what is unknown can only raise what is kept for it.
+#include <algorithm>
+
+#include "daemon/core/draft.hpp"
+
+namespace ebb {
+namespace {
+
+/// Replicas production holds in any phase, whoever runs them.
+Replicas held_by(const Draft& draft, const Site& site, const DeploymentMemory& memory) {
+  const WorkloadSeen& workload = draft.workloads.at(site.id());
+  const auto counts = draft.counts.find(site.id());
+  const Replicas leased = counts == draft.counts.end() ? Replicas{0} : counts->second.held();
+  if (!site.deployment->fleet.empty()) return leased;
+  if (workload.held.known()) return std::max(leased, workload.held.value());
+  // Nobody says how many exist: as many as ought to report, or at least what was needed last.
+  return std::max({leased, Replicas{workload.expected}, memory.last_need});
+}
+
+CapacityProposal proposal_of(Draft& draft, const Input& in, const Site& site, const DeploymentMemory& memory) {
+  const WorkloadSeen& workload = draft.workloads.at(site.id());
+  const auto counts = draft.counts.find(site.id());
+  const Replicas ready =
+      site.deployment->fleet.empty() || counts == draft.counts.end() ? Replicas{workload.reported} : counts->second.serving;
+  const CapacityInput input{site.id(), workload.signals, ready, site.deployment->min, site.deployment->max, memory.policy,
+                            in.now};
+  CapacityProposal proposal = site.service->capacity->propose(input);
+  draft.why.insert(draft.why.end(), proposal.why.begin(), proposal.why.end());
+  return proposal;
+}
+
+void say_missing(Draft& draft, const Site& site) {
+  const auto& signals = draft.workloads.at(site.id()).signals;
+  for (const std::string& name : site.service->capacity->needs()) {
+    const auto signal = signals.find(name);
+    const bool read = signal != signals.end();
+    if (read && signal->second.value.known()) continue;
+    draft.say(Stage::freshness, "freshness.missing", site.id().value,
+              {{"signal", name}, {"why", read ? signal->second.value.missing()->why : "no source reports it"}});
+  }
+}
+
+/// What an unknown service keeps: its last need or what it holds, and after `blind_after` all it may ever want.
+Replicas unknown_need(Draft& draft, const Input& in, const Site& site, const DeploymentMemory& memory, Replicas floor) {
+  say_missing(draft, site);
+  const TimePoint since = std::max(memory.known_at, draft.state.started_at);
+  const Duration blind_for = in.now - since;
+  if (blind_for > site.service->blind_after) {
+    draft.say(Stage::freshness, "freshness.blind", site.id().value,
+              {{"span", blind_for}, {"limit", site.service->blind_after}, {"max", arg(site.deployment->max)}});
+    draft.alarm("freshness.blind", site.id().value);
+    return site.deployment->max;
+  }
+  const Replicas kept = std::max({floor, memory.last_need, draft.held.at(site.id())});
+  draft.say(Stage::need, "need.unknown", site.id().value, {{"need", arg(kept)}});
+  return kept;
+}
+
+Replicas with_owner_and_bounds(Draft& draft, const Input& in, const Site& site, Replicas need) {
+  const WorkloadSeen& workload = draft.workloads.at(site.id());
+  const std::string& id = site.id().value;
+  if (const Override* pin = override_for(draft, in, site, OverrideKind::pin); pin != nullptr && pin->target == id) {
+    need = pin->replicas;
+    draft.say(Stage::need, "need.pinned", id,
+              {{"need", arg(need)}, {"owner", pin->owner}, {"until", pin->expires_at}, {"reason", pin->reason}});
+  }
+  if (workload.asked.known() && workload.asked.value() > need) {
+    draft.say(Stage::need, "need.asked", id, {{"asked", arg(workload.asked.value())}, {"need", arg(need)}});
+    need = workload.asked.value();
+  }
+  // An owner outside may go beyond the max we were told; then it is our number that is wrong, and production's GPUs count.
+  const Replicas top = site.ours() ? site.deployment->max : std::max(site.deployment->max, need);
+  const Replicas kept = std::clamp(need, site.deployment->min, top);
+  if (kept != need) {
+    draft.say(Stage::need, "need.bounds", id,
+              {{"need", arg(need)}, {"min", arg(site.deployment->min)}, {"max", arg(top)}, {"kept", arg(kept)}});
+  }
+  return kept;
+}
+
+}  // namespace
+
+Draft need(Draft draft, const Input& in) {
+  for (const Site& site : in.sites) {
+    if (site.service == nullptr) continue;
+    DeploymentMemory memory = draft.state.deployments[site.id()];
+    draft.held[site.id()] = held_by(draft, site, memory);
+    CapacityProposal proposal = proposal_of(draft, in, site, memory);
+    Replicas wanted = proposal.need;
+    if (!proposal.known) {
+      wanted = unknown_need(draft, in, site, memory, proposal.need);
+      draft.pools[site.deployment->pool].blind = true;
+    } else {
+      memory.known_at = in.now;
+    }
+    wanted = with_owner_and_bounds(draft, in, site, wanted);
+    draft.need[site.id()] = wanted;
+    draft.known[site.id()] = proposal.known;
+    // A blind maximum is a precaution, not a need that was seen; it must not outlive the blindness.
+    if (proposal.known) memory.last_need = wanted;
+    memory.policy = std::move(proposal.memory);
+    draft.state.deployments[site.id()] = std::move(memory);
+    if (site.ours()) draft.target[site.id()] = wanted;
+  }
+  return draft;
+}
+
+}  // namespace ebb

@@ -1,0 +1,29 @@
+// The adapters a configuration asks for, by name. Made by adapters/factory, used by the observer and the actuator.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "daemon/model/ids.hpp"
+#include "daemon/ports/fleet.hpp"
+#include "daemon/ports/metric_source.hpp"
+
+namespace ebb {
+
+/// Where a job's demand is read.
+class DemandSource {
+ public:
+  virtual ~DemandSource() = default;
+  /// Replicas the job can use. Never throws; returns before `deadline`.
+  virtual awaitable<Reading<double>> read(TimePoint deadline) = 0;
+};
+
+/// Owns the adapters. A reload makes a new one; fleets keep what they know of their replicas on disk.
+struct Wiring {
+  std::map<FleetId, std::shared_ptr<Fleet>> fleets;
+  std::map<DeploymentId, std::vector<std::shared_ptr<MetricSource>>> sources;
+  std::map<JobId, std::shared_ptr<DemandSource>> demand;
+};
+
+}  // namespace ebb

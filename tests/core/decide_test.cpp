@@ -1,0 +1,287 @@
+// The decision's promises, one test each. Every world starts from tests/support/builders.hpp.
+#include "tests/support/builders.hpp"
+
+#include <gtest/gtest.h>
+
+namespace ebb::testing {
+namespace {
+
+TEST(Decide, LendsTheSlackOfAQuietPool) {
+  const Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat), small_config());
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 7) << story(d);
+}
+
+TEST(Decide, KeepsTheHeadroomForProduction) {
+  Config config = small_config();
+  config.pools[0].headroom = {2};
+  const Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat), config);
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 5) << story(d);
+}
+
+TEST(Decide, DrainsRlWhenProductionNeedsMore) {
+  const Decision d = decide_on(Seen(100).chat(24).replica("c1", kChat).replicas("r", kRl, 7), small_config());
+  EXPECT_EQ(count_of(d, ActionKind::drain, kRl), 2) << story(d);
+  EXPECT_TRUE(is_urgent(d, small_config()));
+}
+
+TEST(Decide, StartsProductionOnlyOnGpusThatAreFree) {
+  const Config config = small_config();
+  const Decision first = decide_on(Seen(100).chat(24).replica("c1", kChat).replicas("r", kRl, 7), config);
+  EXPECT_EQ(count_of(first, ActionKind::start, kChat), 0) << story(first);
+  Seen later(103);
+  later.chat(24).replica("c1", kChat).replicas("r", kRl, 5).replica("r-6", kRl, ReplicaPhase::gone);
+  later.replica("r-7", kRl, ReplicaPhase::draining);
+  const Decision second = decide_on(later, config, first.next);
+  EXPECT_EQ(count_of(second, ActionKind::start, kChat), 1) << story(second);
+}
+
+TEST(Decide, HoldsProductionWhenMetricsAreMissing) {
+  const Config config = small_config();
+  const Decision before = decide_on(Seen(100).chat(24).replicas("c", kChat, 3), config);
+  const Decision d = decide_on(Seen(101).chat_missing().replicas("c", kChat, 3), config, before.next);
+  EXPECT_EQ(count_of(d, ActionKind::drain, kChat), 0) << story(d);
+  EXPECT_EQ(d.deployments.at(kChat).need, Replicas{3});
+  EXPECT_FALSE(d.deployments.at(kChat).known);
+}
+
+TEST(Decide, NeverGrowsRlWhenMetricsAreMissing) {
+  const Decision d = decide_on(Seen(100).chat_missing().replica("c1", kChat), small_config());
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 0) << story(d);
+  EXPECT_TRUE(says(d, "guardrails.blind"));
+}
+
+TEST(Decide, DoesNotBelieveIdleUntilEveryReplicaReported) {
+  Seen seen(100);
+  seen.chat(0).replicas("c", kChat, 3);
+  seen.workload().reported = 2;
+  seen.workload().expected = 3;
+  const Decision d = decide_on(seen, small_config());
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 0) << story(d);
+  EXPECT_EQ(count_of(d, ActionKind::drain, kChat), 0) << story(d);
+}
+
+TEST(Decide, APartialReadingStillRaisesTheNeed) {
+  Seen seen(100);
+  seen.chat(40).replicas("c", kChat, 1).replicas("r", kRl, 7);
+  seen.workload().reported = 1;
+  seen.workload().expected = 2;
+  const Decision d = decide_on(seen, small_config());
+  EXPECT_EQ(count_of(d, ActionKind::drain, kRl), 4) << story(d);
+}
+
+TEST(Decide, AStaleSampleIsNotASample) {
+  Seen seen(100);
+  seen.replica("c1", kChat);
+  seen.workload().signals["in_flight"].value = Sample<double>{0, at_second(80)};
+  const Decision d = decide_on(seen, small_config());
+  EXPECT_TRUE(says(d, "freshness.stale"));
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 0) << story(d);
+}
+
+TEST(Decide, ABlindServiceIsTakenToNeedItsMaximumAfterAWhile) {
+  Config config = small_config();
+  config.services[0].blind_after = Duration{60'000};
+  State state;
+  state.started_at = at_second(0);
+  const Seen known = Seen(100).chat(8).replica("c1", kChat).replicas("r", kRl, 7);
+  state = decide_on(known, config, state).next;
+  const Decision early = decide_on(Seen(150).chat_missing().replica("c1", kChat).replicas("r", kRl, 7), config, state);
+  EXPECT_EQ(count_of(early, ActionKind::drain, kRl), 0) << story(early);
+  const Decision late = decide_on(Seen(161).chat_missing().replica("c1", kChat).replicas("r", kRl, 7), config, early.next);
+  EXPECT_EQ(count_of(late, ActionKind::drain, kRl), 7) << story(late);
+  EXPECT_TRUE(alarms(late, "freshness.blind"));
+}
+
+TEST(Decide, AnUnreadableFleetHoldsItsLastCountAndGrowsNothing) {
+  const Config config = small_config();
+  const Decision before = decide_on(Seen(100).chat(8).replica("c1", kChat).replicas("r", kRl, 3), config);
+  const Decision d = decide_on(Seen(101).chat(8).dark("directory unreadable"), config, before.next);
+  EXPECT_TRUE(d.plan.actions.empty()) << story(d);
+  EXPECT_EQ(d.deployments.at(kRl).ready, Replicas{3});
+  EXPECT_TRUE(alarms(d, "freshness.fleet"));
+}
+
+TEST(Decide, TheOwnersWishRaisesTheNeed) {
+  Config config = small_config();
+  config.services[0].owner = Owner::external;
+  Seen seen(100);
+  seen.chat(8).replica("c1", kChat).replicas("r", kRl, 7);
+  seen.workload().asked = Sample<Replicas>{{4}, seen.now()};
+  const Decision d = decide_on(seen, config);
+  EXPECT_EQ(count_of(d, ActionKind::drain, kRl), 3) << story(d);
+  EXPECT_TRUE(says(d, "need.asked"));
+}
+
+TEST(Decide, TheOwnersWishNeverLowersTheNeed) {
+  Config config = small_config();
+  config.services[0].owner = Owner::external;
+  Seen seen(100);
+  seen.chat(32).replicas("c", kChat, 4).replicas("r", kRl, 4);
+  seen.workload().asked = Sample<Replicas>{{1}, seen.now()};
+  EXPECT_EQ(decide_on(seen, config).deployments.at(kChat).need, Replicas{4});
+}
+
+TEST(Decide, NeverTouchesTheReplicasOfAnExternalOwner) {
+  Config config = small_config();
+  config.services[0].owner = Owner::external;
+  const Decision d = decide_on(Seen(100).chat(0).replicas("c", kChat, 5), config);
+  EXPECT_EQ(count_of(d, ActionKind::drain, kChat) + count_of(d, ActionKind::start, kChat), 0) << story(d);
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 3) << "what production holds stays its own\n" << story(d);
+}
+
+TEST(Decide, ExternalProductionWithoutAFleetHoldsWhatItsMetricsSay) {
+  Config config = small_config();
+  config.services[0].owner = Owner::external;
+  config.services[0].deployments[0].fleet = FleetId{};
+  Seen seen(100);
+  seen.chat(8);
+  seen.workload().held = Sample<Replicas>{{6}, seen.now()};
+  EXPECT_EQ(count_of(decide_on(seen, config), ActionKind::start, kRl), 2);
+}
+
+TEST(Decide, DrainingReplicasStillHoldTheirGpus) {
+  Seen seen(100);
+  seen.chat(8).replica("c1", kChat).replicas("r", kRl, 4).replicas("d", kRl, 3, ReplicaPhase::draining);
+  const Decision d = decide_on(seen, small_config());
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 0) << story(d);
+}
+
+TEST(Decide, LostGpusAreNotLentAgain) {
+  Config config = small_config();
+  Seen seen(100);
+  seen.chat(8).replica("c1", kChat).replica("r1", kRl, ReplicaPhase::lost);
+  const Decision d = decide_on(seen, config);
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 6) << story(d);
+  EXPECT_TRUE(alarms(d, "leases.lost"));
+}
+
+TEST(Decide, ForeignGpusAreNotLent) {
+  const Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat).unusable(3), small_config());
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 4) << story(d);
+}
+
+TEST(Decide, AnOverdueDrainTurnsHardAndThenLost) {
+  const Config config = small_config();
+  Decision d = decide_on(Seen(100).chat(64).replica("c1", kChat).replicas("r", kRl, 7), config);
+  ASSERT_EQ(count_of(d, ActionKind::drain, kRl), 7);
+  const auto still = [&](double second) {
+    return Seen(second).chat(64).replica("c1", kChat).replicas("r", kRl, 7, ReplicaPhase::draining);
+  };
+  d = decide_on(still(105), config, d.next);
+  EXPECT_TRUE(d.plan.actions.empty()) << story(d);
+  d = decide_on(still(110), config, d.next);
+  EXPECT_EQ(count_of(d, ActionKind::evict, kRl), 7) << story(d);
+  d = decide_on(still(116), config, d.next);
+  EXPECT_TRUE(alarms(d, "check.reclaim_overdue")) << story(d);
+  d = decide_on(still(171), config, d.next);
+  EXPECT_TRUE(alarms(d, "leases.lost")) << story(d);
+}
+
+TEST(Decide, AnUnheardDrainIsSaidAgain) {
+  const Config config = small_config();
+  const Seen seen = Seen(100).chat(64).replica("c1", kChat).replicas("r", kRl, 2);
+  const Decision first = decide_on(seen, config);
+  ASSERT_EQ(count_of(first, ActionKind::drain, kRl), 2);
+  const Decision at_once = decide_on(Seen(101).chat(64).replica("c1", kChat).replicas("r", kRl, 2), config, first.next);
+  EXPECT_EQ(count_of(at_once, ActionKind::drain, kRl), 0);
+  const Decision later = decide_on(Seen(102.5).chat(64).replica("c1", kChat).replicas("r", kRl, 2), config, first.next);
+  EXPECT_EQ(count_of(later, ActionKind::drain, kRl), 2) << story(later);
+}
+
+TEST(Decide, AReplicaThatIsNotReadyInTimeIsEvictedAndCounted) {
+  const Config config = small_config();
+  Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat), config);
+  Seen slow(165);
+  slow.chat(8).replica("c1", kChat);
+  for (const auto& [id, lease] : d.next.leases) {
+    if (lease.deployment == kRl) slow.replica(id.value, kRl, ReplicaPhase::starting);
+  }
+  Seen first_look = slow;
+  d = decide_on(slow, config, d.next);
+  EXPECT_EQ(count_of(d, ActionKind::evict, kRl), 7) << story(d);
+  EXPECT_GT(d.next.deployments.at(kRl).failures, 0);
+}
+
+TEST(Decide, ACrashedReplicaIsReplacedOnlyAfterTheBackOff) {
+  Config config = small_config();
+  config.failures.backoff_first = Duration{5'000};
+  Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat).replica("r1", kRl), config);
+  Seen crash(101);
+  crash.chat(8).replica("c1", kChat).replica("r1", kRl, ReplicaPhase::gone);
+  Observation seen = crash.get();
+  for (ReplicaSeen& replica : seen.fleets.at(kFleet).sample()->value.replicas) {
+    if (replica.phase == ReplicaPhase::gone) replica.failed = true;
+  }
+  State state = d.next;
+  std::erase_if(state.leases, [](const auto& l) { return !l.second.seen; });
+  const Decision crashed = decide(seen, state, config, crash.now());
+  EXPECT_EQ(count_of(crashed, ActionKind::start, kRl), 0) << story(crashed);
+  EXPECT_TRUE(says(crashed, "guardrails.backoff"));
+  const Decision again = decide_on(Seen(106.5).chat(8).replica("c1", kChat), config, crashed.next);
+  EXPECT_GT(count_of(again, ActionKind::start, kRl), 0) << story(again);
+}
+
+TEST(Decide, AReplicaThatWasNeverStartedGivesItsGpusBack) {
+  const Config config = small_config();
+  const Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat), config);
+  ASSERT_EQ(count_of(d, ActionKind::start, kRl), 7);
+  const Decision soon = decide_on(Seen(110).chat(8).replica("c1", kChat), config, d.next);
+  EXPECT_TRUE(soon.plan.actions.empty()) << "they hold their GPUs while they may still appear\n" << story(soon);
+  const Decision late = decide_on(Seen(131).chat(8).replica("c1", kChat), config, soon.next);
+  EXPECT_TRUE(says(late, "leases.never_started"));
+  EXPECT_EQ(count_of(late, ActionKind::start, kRl), 7) << story(late);
+}
+
+TEST(Decide, FoundReplicasAreAdopted) {
+  const Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat).replicas("old", kRl, 2), small_config());
+  EXPECT_TRUE(says(d, "leases.adopted"));
+  EXPECT_EQ(d.deployments.at(kRl).ready, Replicas{2});
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 5) << story(d);
+}
+
+TEST(Decide, ReplicasOfAnUnknownDeploymentCountAsTakenAndAreLeftAlone) {
+  Seen seen(100);
+  seen.chat(8).replica("c1", kChat).replica("x1", DeploymentId("old@p"));
+  const Decision d = decide_on(seen, small_config());
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 6) << story(d);
+  EXPECT_TRUE(alarms(d, "leases.orphan"));
+  EXPECT_EQ(count_of(d, ActionKind::drain, DeploymentId("old@p")), 0);
+}
+
+TEST(Decide, OneActionInFlightPerDeployment) {
+  Seen seen(100);
+  seen.chat(8).replica("c1", kChat);
+  seen.raw().busy.insert(kRl);
+  EXPECT_EQ(count_of(decide_on(seen, small_config()), ActionKind::start, kRl), 0);
+}
+
+TEST(Decide, ABusyDeploymentIsReclaimedAllTheSame) {
+  Seen seen(100);
+  seen.chat(64).replica("c1", kChat).replicas("r", kRl, 7);
+  seen.raw().busy.insert(kRl);
+  EXPECT_EQ(count_of(decide_on(seen, small_config()), ActionKind::drain, kRl), 7);
+}
+
+TEST(Decide, TheSameInputsGiveTheSameDecision) {
+  const Seen seen = Seen(100).chat(20).replicas("c", kChat, 2).replicas("r", kRl, 6);
+  EXPECT_EQ(decide_on(seen, small_config()), decide_on(seen, small_config()));
+}
+
+TEST(Decide, AnEmptyPlanHasAnExplanation) {
+  const Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat).replicas("r", kRl, 7), small_config());
+  EXPECT_TRUE(d.plan.actions.empty()) << story(d);
+  EXPECT_TRUE(says(d, "diff.nothing"));
+  EXPECT_TRUE(says(d, "check.ok"));
+}
+
+TEST(Decide, ReclaimsComeBeforeStarts) {
+  Config config = small_config();
+  config.pools[0].gpus = {9};
+  const Decision d = decide_on(Seen(100).chat(24).replica("c1", kChat).replicas("r", kRl, 7), config);
+  ASSERT_GE(d.plan.actions.size(), 2u) << story(d);
+  EXPECT_EQ(d.plan.actions.front().kind, ActionKind::drain);
+  EXPECT_EQ(d.plan.actions.back().kind, ActionKind::start);
+}
+
+}  // namespace
+}  // namespace ebb::testing

@@ -1,0 +1,259 @@
+// What slows growth, and that none of it holds back a reclaim.
+#include <gtest/gtest.h>
+
+#include "tests/support/builders.hpp"
+
+namespace ebb::testing {
+namespace {
+
+Seen quiet(double second, int rl = 0) { return Seen(second).chat(8).replica("c1", kChat).replicas("r", kRl, rl); }
+Seen busy(double second, int rl) { return Seen(second).chat(64).replica("c1", kChat).replicas("r", kRl, rl); }
+
+Override override_of(OverrideKind kind, const std::string& target, int replicas = 0, double until = 1e6) {
+  Override out;
+  out.id = OverrideId("o1");
+  out.kind = kind;
+  out.target = target;
+  out.replicas = {replicas};
+  out.owner = "ann";
+  out.reason = "incident 7";
+  out.expires_at = at_second(until);
+  return out;
+}
+
+State with(Override value) {
+  State state;
+  state.overrides[value.id] = std::move(value);
+  return state;
+}
+
+struct Guard {
+  int line;
+  const char* rule;
+  void (*arm)(Config&, State&);
+};
+
+/// Each guard alone, armed at second 100 with three RL replicas running.
+const Guard kGuards[] = {
+    {__LINE__, "guardrails.warm_up", [](Config& c, State& s) { c.warm_up = Duration{60'000}; s.started_at = at_second(90); }},
+    {__LINE__, "guardrails.warm_up", [](Config& c, State& s) { c.services[0].capacity = tracking(8, 60); s.started_at = at_second(90); }},
+    {__LINE__, "guardrails.frozen", [](Config&, State& s) { s.overrides[OverrideId("o1")] = override_of(OverrideKind::freeze, ""); }},
+    {__LINE__, "guardrails.frozen", [](Config&, State& s) { s.overrides[OverrideId("o1")] = override_of(OverrideKind::freeze, "rl"); }},
+    {__LINE__, "guardrails.grow_cooldown", [](Config& c, State& s) { c.jobs[0].grow_cooldown = Duration{30'000}; s.deployments[kRl].last_grow = at_second(95); }},
+    {__LINE__, "guardrails.reclaim_cooldown", [](Config& c, State& s) { c.jobs[0].reclaim_cooldown = Duration{30'000}; s.deployments[kRl].last_reclaim = at_second(95); }},
+    {__LINE__, "guardrails.backoff", [](Config&, State& s) { s.deployments[kRl].failures = 3; s.deployments[kRl].last_failure = at_second(95); }},
+    {__LINE__, "guardrails.quiet", [](Config& c, State& s) { c.pools[0].quiet_window = Duration{60'000}; s.slack[kPool] = {{at_second(80), Gpus{3}}}; }},
+    {__LINE__, "guardrails.pinned", [](Config&, State& s) { s.overrides[OverrideId("o1")] = override_of(OverrideKind::pin, "rl@p", 3); }},
+};
+
+TEST(Guardrails, EachHoldsGrowthAndSaysSo) {
+  for (const Guard& guard : kGuards) {
+    Config config = small_config();
+    State state;
+    guard.arm(config, state);
+    const Decision d = decide_on(quiet(100, 3), config, state);
+    EXPECT_EQ(count_of(d, ActionKind::start, kRl), 0) << "guard at line " << guard.line << "\n" << story(d);
+    EXPECT_TRUE(says(d, guard.rule)) << "guard at line " << guard.line << "\n" << story(d);
+  }
+}
+
+TEST(Guardrails, WithoutThemItGrows) {
+  EXPECT_EQ(count_of(decide_on(quiet(100, 3), small_config()), ActionKind::start, kRl), 4);
+}
+
+TEST(Guardrails, NoneOfThemHoldsBackAReclaim) {
+  for (const Guard& guard : kGuards) {
+    Config config = small_config();
+    State state;
+    guard.arm(config, state);
+    const Decision d = decide_on(busy(100, 3), config, state);
+    EXPECT_EQ(count_of(d, ActionKind::drain, kRl), 3) << "guard at line " << guard.line << "\n" << story(d);
+  }
+}
+
+TEST(Guardrails, NoneOfThemHoldsBackProductionsGrowth) {
+  for (const Guard& guard : kGuards) {
+    Config config = small_config();
+    State state;
+    guard.arm(config, state);
+    const Decision d = decide_on(Seen(100).chat(24).replica("c1", kChat), config, state);
+    EXPECT_EQ(count_of(d, ActionKind::start, kChat), 2) << "guard at line " << guard.line << "\n" << story(d);
+  }
+}
+
+TEST(Guardrails, EachLetsGoWhenItsTimeHasCome) {
+  Config config = small_config();
+  config.warm_up = Duration{60'000};
+  config.jobs[0].grow_cooldown = config.jobs[0].reclaim_cooldown = Duration{30'000};
+  State state;
+  state.started_at = at_second(0);
+  state.deployments[kRl].last_grow = state.deployments[kRl].last_reclaim = at_second(70);
+  EXPECT_EQ(count_of(decide_on(quiet(99), config, state), ActionKind::start, kRl), 0);
+  EXPECT_EQ(count_of(decide_on(quiet(100), config, state), ActionKind::start, kRl), 7);
+}
+
+TEST(Guardrails, GrowsStepByStep) {
+  Config config = small_config();
+  config.jobs[0].grow_step = {2};
+  const Decision d = decide_on(quiet(100), config);
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 2);
+  EXPECT_TRUE(says(d, "guardrails.step"));
+}
+
+TEST(Guardrails, BackOffDoublesUpToItsLimit) {
+  Config config = small_config();
+  config.failures = {Duration{1'000}, Duration{8'000}};
+  const auto starts_at = [&](int failures, double second) {
+    State state;
+    state.deployments[kRl].failures = failures;
+    state.deployments[kRl].last_failure = at_second(100);
+    return count_of(decide_on(quiet(second), config, state), ActionKind::start, kRl) > 0;
+  };
+  EXPECT_FALSE(starts_at(1, 100.9));
+  EXPECT_TRUE(starts_at(1, 101));
+  EXPECT_FALSE(starts_at(3, 103.9));
+  EXPECT_TRUE(starts_at(3, 104));
+  EXPECT_FALSE(starts_at(50, 107.9));
+  EXPECT_TRUE(starts_at(50, 108));
+}
+
+TEST(Guardrails, FreezeKeepsWhatIsThereWhenDemandFalls) {
+  State state = with(override_of(OverrideKind::freeze, ""));
+  state.demand[JobId("rl")] = Demand{1.0, std::nullopt, at_second(0), at_second(1e6)};
+  const Decision d = decide_on(quiet(100, 5), small_config(), state);
+  EXPECT_EQ(count_of(d, ActionKind::drain, kRl), 0) << story(d);
+}
+
+TEST(Guardrails, FreezeKeepsProductionFromShrinking) {
+  const Decision d = decide_on(Seen(100).chat(0).replicas("c", kChat, 4), small_config(), with(override_of(OverrideKind::freeze, "")));
+  EXPECT_EQ(count_of(d, ActionKind::drain, kChat), 0) << story(d);
+}
+
+TEST(Guardrails, DrainAllEndsRlAndOnlyRl) {
+  const Decision d = decide_on(quiet(100, 5), small_config(), with(override_of(OverrideKind::drain_all, "p")));
+  EXPECT_EQ(count_of(d, ActionKind::drain, kRl), 5) << story(d);
+  EXPECT_EQ(count_of(d, ActionKind::drain, kChat), 0);
+}
+
+TEST(Guardrails, APinHoldsFewerAndMore) {
+  EXPECT_EQ(count_of(decide_on(quiet(100, 5), small_config(), with(override_of(OverrideKind::pin, "rl", 2))), ActionKind::drain, kRl), 3);
+  EXPECT_EQ(count_of(decide_on(quiet(100, 1), small_config(), with(override_of(OverrideKind::pin, "rl", 4))), ActionKind::start, kRl), 3);
+}
+
+TEST(Guardrails, APinNeverTakesFromProduction) {
+  const Decision d = decide_on(Seen(100).chat(40).replicas("c", kChat, 5), small_config(), with(override_of(OverrideKind::pin, "rl", 8)));
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 3) << story(d);
+}
+
+TEST(Guardrails, ALapsedOverrideIsForgotten) {
+  const Decision d = decide_on(quiet(100), small_config(), with(override_of(OverrideKind::freeze, "", 0, 100)));
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 7);
+  EXPECT_TRUE(d.next.overrides.empty());
+}
+
+TEST(Guardrails, TheQuietWindowRemembersTheSmallestSlack) {
+  Config config = small_config();
+  config.pools[0].quiet_window = Duration{30'000};
+  State state = decide_on(Seen(100).chat(48).replicas("c", kChat, 1), config).next;
+  state.leases.clear();
+  const Decision soon = decide_on(quiet(120), config, state);
+  EXPECT_EQ(count_of(soon, ActionKind::start, kRl), 2) << story(soon);
+  state = soon.next;
+  std::erase_if(state.leases, [](const auto& l) { return !l.second.seen; });
+  EXPECT_EQ(count_of(decide_on(quiet(131), config, state), ActionKind::start, kRl), 7);
+}
+
+// ---------------------------------------------------------------- demand and several jobs
+
+TEST(Allocation, DemandCapsAJob) {
+  State state;
+  state.demand[JobId("rl")] = Demand{std::nullopt, 70.0, at_second(0), at_second(1e6)};
+  EXPECT_EQ(count_of(decide_on(quiet(100), small_config(), state), ActionKind::start, kRl), 3) << "70 rollouts / 32 each";
+}
+
+TEST(Allocation, AJobThatAsksThroughTheApiGetsNothingUnasked) {
+  Config config = small_config();
+  config.jobs[0].demand = DemandKind::api;
+  EXPECT_EQ(count_of(decide_on(quiet(100), config), ActionKind::start, kRl), 0);
+}
+
+TEST(Allocation, AnUnknownDemandKeepsWhatIsThere) {
+  Config config = small_config();
+  config.jobs[0].demand = DemandKind::metric;
+  Seen seen = quiet(100, 2);
+  seen.raw().demand[JobId("rl")] = Missing{"query timed out", seen.now()};
+  const Decision d = decide_on(seen, config);
+  EXPECT_TRUE(d.plan.actions.empty()) << story(d);
+  EXPECT_TRUE(says(d, "allocate.demand_unknown"));
+}
+
+Config two_jobs(double weight_a, double weight_b) {
+  Config config = small_config();
+  config.pools[0].gpus = {13};
+  JobConfig b = config.jobs[0];
+  b.name = JobId("sl");
+  b.deployments = {deployment("sl")};
+  config.jobs[0].weight = weight_a;
+  b.weight = weight_b;
+  config.jobs.push_back(b);
+  return config;
+}
+const DeploymentId kSl{"sl@p"};
+
+TEST(Allocation, WeightsShareTheSlack) {
+  const Decision d = decide_on(quiet(100), two_jobs(2, 1));
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 8) << story(d);
+  EXPECT_EQ(count_of(d, ActionKind::start, kSl), 4);
+}
+
+TEST(Allocation, AGuaranteeComesFirstButNeverOutOfTheReserve) {
+  Config config = two_jobs(100, 1);
+  config.jobs[1].guarantee = {5};
+  EXPECT_EQ(count_of(decide_on(quiet(100), config), ActionKind::start, kSl), 5);
+  const Decision tight = decide_on(Seen(100).chat(80).replicas("c", kChat, 8), config);
+  EXPECT_EQ(count_of(tight, ActionKind::start, kSl), 5) << "8 replicas is chat's maximum; 5 GPUs are left\n" << story(tight);
+}
+
+TEST(Allocation, WhatOneJobDoesNotWantGoesToTheOther) {
+  Config config = two_jobs(1, 1);
+  config.jobs[0].max = {2};
+  const Decision d = decide_on(quiet(100), config);
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 2);
+  EXPECT_EQ(count_of(d, ActionKind::start, kSl), 10);
+}
+
+TEST(Allocation, AJobsMaximumHoldsOverAllPools) {
+  Config config = small_config();
+  PoolConfig second = config.pools[0];
+  second.name = PoolId("q");
+  config.pools.push_back(second);
+  FleetConfig fleet = config.fleets[0];
+  fleet.name = FleetId("f-q");
+  fleet.pool = second.name;
+  config.fleets.push_back(fleet);
+  config.jobs[0].deployments.push_back(deployment("rl", "q"));
+  config.jobs[0].max = {10};
+  Seen seen = quiet(100);
+  Observation observation = seen.get();
+  observation.fleets[FleetId("f-q")] = Sample<FleetSeen>{{}, seen.now()};
+  const Decision d = decide(observation, {}, config, seen.now());
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 7) << story(d);
+  EXPECT_EQ(count_of(d, ActionKind::start, DeploymentId("rl@q")), 3) << story(d);
+}
+
+TEST(Allocation, LargeReplicasTakeWhatFitsWhole) {
+  Config config = small_config();
+  config.jobs[0].deployments[0].gpus_per_replica = {4};
+  EXPECT_EQ(count_of(decide_on(quiet(100), config), ActionKind::start, kRl), 1) << "7 GPUs of slack hold one replica of 4";
+}
+
+TEST(Admission, FollowsTheServingReplicas) {
+  Config config = small_config();
+  config.jobs[0].rollouts_per_replica = 10;
+  Seen seen = quiet(100, 3);
+  seen.replica("s1", kRl, ReplicaPhase::starting);
+  EXPECT_EQ(decide_on(seen, config).admission.at(JobId("rl")), 30);
+}
+
+}  // namespace
+}  // namespace ebb::testing

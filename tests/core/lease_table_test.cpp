@@ -1,0 +1,56 @@
+// Every (state, event) pair written down: the table says what happens, this says what does not.
+#include "daemon/core/lease_table.hpp"
+
+#include <gtest/gtest.h>
+
+namespace ebb {
+namespace {
+
+using enum LeasePhase;
+
+struct Row {
+  int line;
+  LeasePhase from;
+  LeasePhase ready, current, reclaim, overdue, stuck, gone;
+};
+
+//                              ready     current   reclaim   overdue   stuck  gone
+constexpr Row kRows[] = {
+    {__LINE__, starting, /*->*/ syncing,  starting, draining, starting, lost,  released},
+    {__LINE__, syncing,  /*->*/ syncing,  serving,  draining, syncing,  lost,  released},
+    {__LINE__, serving,  /*->*/ serving,  serving,  draining, serving,  lost,  released},
+    {__LINE__, draining, /*->*/ draining, draining, draining, draining, lost,  released},
+    {__LINE__, lost,     /*->*/ lost,     lost,     lost,     lost,     lost,  released},
+    {__LINE__, released, /*->*/ released, released, released, released, released, released},
+};
+
+TEST(LeaseTable, EveryPairIsWrittenDown) {
+  for (const Row& row : kRows) {
+    const LeasePhase expected[] = {row.ready, row.current, row.reclaim, row.overdue, row.stuck, row.gone};
+    for (std::size_t event = 0; event < std::size(expected); ++event) {
+      EXPECT_EQ(transition(row.from, static_cast<LeaseEvent>(event)).to, expected[event])
+          << "row at line " << row.line << ", event " << event;
+    }
+  }
+}
+
+TEST(LeaseTable, OnlyAnOverdueDrainEvicts) {
+  for (const Row& row : kRows) {
+    for (int event = 0; event < 6; ++event) {
+      const bool expected = row.from == draining && static_cast<LeaseEvent>(event) == LeaseEvent::overdue;
+      EXPECT_EQ(transition(row.from, static_cast<LeaseEvent>(event)).evict, expected) << "row at line " << row.line;
+    }
+  }
+}
+
+TEST(LeaseTable, SinceMovesOnlyWithThePhase) {
+  const TimePoint then{Duration{1'000}};
+  const TimePoint now{Duration{9'000}};
+  Lease lease;
+  lease.since = then;
+  EXPECT_EQ(after(lease, LeaseEvent::current, now).since, then);
+  EXPECT_EQ(after(lease, LeaseEvent::ready, now).since, now);
+}
+
+}  // namespace
+}  // namespace ebb
