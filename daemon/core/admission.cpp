@@ -4,17 +4,15 @@
 namespace ebb {
 
 Draft admission(Draft draft, const Input& in) {
+  std::map<JobId, Replicas> serving;
+  for (const Site& site : in.sites) {
+    if (site.job != nullptr) serving[site.job->name].count += draft.of(site).counts.serving.count;
+  }
   for (const JobConfig& job : in.config.jobs) {
-    Replicas serving;
-    for (const DeploymentConfig& deployment : job.deployments) {
-      if (const auto counts = draft.counts.find(deployment.id); counts != draft.counts.end()) {
-        serving = serving + counts->second.serving;
-      }
-    }
-    const int limit = serving.count * job.rollouts_per_replica;
+    const int limit = serving[job.name].count * job.rollouts_per_replica;
     draft.admission[job.name] = limit;
     draft.say(Stage::admission, "admission.limit", job.name.value,
-              {{"serving", arg(serving)}, {"each", arg(job.rollouts_per_replica)}, {"limit", arg(limit)}});
+              {{"serving", arg(serving[job.name])}, {"each", arg(job.rollouts_per_replica)}, {"limit", arg(limit)}});
   }
   return draft;
 }

@@ -7,11 +7,6 @@
 namespace ebb {
 namespace {
 
-Replicas active_of(const Draft& draft, const Site& site) {
-  const auto counts = draft.counts.find(site.id());
-  return counts == draft.counts.end() ? Replicas{0} : counts->second.active();
-}
-
 Replicas rounded_up(double replicas) {
   return {static_cast<int>(std::ceil(std::clamp(replicas, 0.0, 1'000'000.0) - 1e-9))};
 }
@@ -36,7 +31,7 @@ Wanted wanted_by(Draft& draft, const Input& in, const JobConfig& job) {
   if (fresh) return {std::min(rounded_up(metric->second.value()), job.max), "its metric"};
   Replicas now;
   for (const Site& site : in.sites) {
-    if (site.job == &job) now = now + active_of(draft, site);
+    if (site.job == &job) now = now + draft.of(site).counts.active();
   }
   const bool read = metric != in.seen.demand.end() && metric->second.missing() != nullptr;
   draft.say(Stage::allocate, "allocate.demand_unknown", job.name.value,
@@ -48,18 +43,18 @@ struct Budget {
   std::map<JobId, Replicas> demand, guarantee;
 };
 
-Claim claim_of(Draft& draft, const Input& in, const Site& site, const Budget& budget) {
+Claim claim_of(Draft& draft, const Site& site, const Budget& budget) {
   const JobConfig& job = *site.job;
   const std::string& id = site.id().value;
   Claim claim{job.name, job.weight, std::max(budget.guarantee.at(job.name), site.deployment->min),
               std::min(budget.demand.at(job.name), site.deployment->max), site.deployment->gpus_per_replica};
-  if (const Override* pin = override_for(draft, in, site, OverrideKind::pin); pin != nullptr) {
+  if (const Override* pin = override_for(draft, site, OverrideKind::pin); pin != nullptr) {
     draft.say(Stage::guardrails, "guardrails.pinned", id,
               {{"wanted", arg(claim.cap)}, {"kept", arg(pin->replicas)}, {"owner", pin->owner},
                {"until", pin->expires_at}, {"reason", pin->reason}});
     claim.cap = claim.guarantee = pin->replicas;
   }
-  if (const Override* drain = override_for(draft, in, site, OverrideKind::drain_all); drain != nullptr) {
+  if (const Override* drain = override_for(draft, site, OverrideKind::drain_all); drain != nullptr) {
     draft.say(Stage::guardrails, "guardrails.drain_all", id,
               {{"wanted", arg(claim.cap)}, {"owner", drain->owner}, {"until", drain->expires_at}, {"reason", drain->reason}});
     claim.cap = {0};
@@ -67,21 +62,21 @@ Claim claim_of(Draft& draft, const Input& in, const Site& site, const Budget& bu
   return claim;
 }
 
-void share_pool(Draft& draft, const Input& in, const PoolConfig& pool, Budget& budget) {
+void share_pool(Draft& draft, const Pool& pool, Budget& budget) {
   std::vector<const Site*> sites;
   std::vector<Claim> claims;
-  for (const Site& site : in.sites) {
-    if (site.job == nullptr || site.deployment->pool != pool.name) continue;
-    sites.push_back(&site);
-    claims.push_back(claim_of(draft, in, site, budget));
+  for (const Site* site : pool.sites) {
+    if (site->job == nullptr) continue;
+    sites.push_back(site);
+    claims.push_back(claim_of(draft, *site, budget));
   }
   if (sites.empty()) return;
-  const Gpus slack = draft.pools.at(pool.name).slack;
-  const std::vector<Replicas> given = pool.allocation->share(slack, claims);
-  draft.say(Stage::allocate, "allocate.pool", pool.name.value,
+  const Gpus slack = draft.pools[pool.index].slack;
+  const std::vector<Replicas> given = pool.config->allocation->share(slack, claims);
+  draft.say(Stage::allocate, "allocate.pool", pool.config->name.value,
             {{"slack", arg(slack)}, {"jobs", std::int64_t{static_cast<std::int64_t>(sites.size())}}});
   for (std::size_t i = 0; i < sites.size(); ++i) {
-    draft.target[sites[i]->id()] = given[i];
+    draft.of(*sites[i]).target = given[i];
     Replicas& demand = budget.demand.at(claims[i].job);
     Replicas& guarantee = budget.guarantee.at(claims[i].job);
     demand = std::max(demand - given[i], Replicas{0});
@@ -105,7 +100,7 @@ Draft allocate(Draft draft, const Input& in) {
     budget.demand[job.name] = wanted.replicas;
     budget.guarantee[job.name] = job.guarantee;
   }
-  for (const PoolConfig& pool : in.config.pools) share_pool(draft, in, pool, budget);
+  for (const Pool& pool : in.pools) share_pool(draft, pool, budget);
   return draft;
 }
 

@@ -21,15 +21,23 @@ constexpr std::array kStages{
 
 Input input_of(const Observation& seen, const Config& config, TimePoint now) {
   Input in{seen, config, now, {}, {}, {}};
+  std::map<std::string_view, std::size_t> pool_index;
+  for (const PoolConfig& pool : config.pools) {
+    pool_index[pool.name.value] = in.pools.size();
+    in.pools.push_back({&pool, in.pools.size(), {}});
+  }
+  const auto add = [&](const DeploymentConfig& deployment, const ServiceConfig* service, const JobConfig* job) {
+    in.sites.push_back({&deployment, service, job, in.sites.size(), pool_index.at(deployment.pool.value)});
+  };
   for (const ServiceConfig& service : config.services) {
-    for (const DeploymentConfig& deployment : service.deployments) in.sites.push_back({&deployment, &service, nullptr});
+    for (const DeploymentConfig& deployment : service.deployments) add(deployment, &service, nullptr);
   }
   for (const JobConfig& job : config.jobs) {
-    for (const DeploymentConfig& deployment : job.deployments) in.sites.push_back({&deployment, nullptr, &job});
+    for (const DeploymentConfig& deployment : job.deployments) add(deployment, nullptr, &job);
   }
   for (const Site& site : in.sites) {
-    in.by_id[site.id()] = &site;
-    in.by_pool[site.deployment->pool].push_back(&site);
+    in.by_id[site.id().value] = &site;
+    in.pools[site.pool].sites.push_back(&site);
   }
   return in;
 }
@@ -44,35 +52,31 @@ State without_lapsed(State state, TimePoint now) {
 std::map<DeploymentId, DeploymentSummary> summaries(const Draft& draft, const Input& in) {
   std::map<DeploymentId, DeploymentSummary> out;
   for (const Site& site : in.sites) {
-    DeploymentSummary& summary = out[site.id()];
-    if (const auto counts = draft.counts.find(site.id()); counts != draft.counts.end()) {
-      summary.ready = counts->second.serving;
-      summary.starting = counts->second.starting;
-      summary.draining = counts->second.draining;
-      summary.held = counts->second.held() + counts->second.lost;
-    }
-    if (site.service != nullptr) {
-      summary.need = draft.need.at(site.id());
-      summary.known = draft.known.at(site.id());
-      summary.held = std::max(summary.held, draft.held.at(site.id()));
-      if (!site.ours()) summary.ready = {draft.workloads.at(site.id()).reported};
-    }
-    if (const auto target = draft.target.find(site.id()); target != draft.target.end()) summary.target = target->second;
+    const SiteDraft& mine = draft.of(site);
+    DeploymentSummary summary{.need = mine.need,
+                              .target = mine.target,
+                              .ready = mine.counts.serving,
+                              .starting = mine.counts.starting,
+                              .draining = mine.counts.draining,
+                              .held = std::max(mine.counts.held() + mine.counts.lost, mine.held),
+                              .known = mine.known};
+    if (site.deployment->fleet.empty()) summary.ready = {mine.workload.reported};
+    out.emplace(site.id(), summary);
   }
   return out;
 }
 
 Decision decision_of(Draft draft, const Input& in) {
   Decision decision;
-  for (const PoolConfig& pool : in.config.pools) {
-    const PoolDraft& books = draft.pools.at(pool.name);
-    decision.pools[pool.name] = {.gpus = pool.gpus,
-                                 .reserve = books.reserve,
-                                 .slack = books.slack,
-                                 .production = books.production,
-                                 .rl = rl_gpus(draft, in, pool.name, false),
-                                 .unusable = books.unusable,
-                                 .blind = books.blind};
+  for (const Pool& pool : in.pools) {
+    const PoolDraft& books = draft.pools[pool.index];
+    decision.pools[pool.config->name] = {.gpus = pool.config->gpus,
+                                         .reserve = books.reserve,
+                                         .slack = books.slack,
+                                         .production = books.production,
+                                         .rl = rl_gpus(draft, pool, false),
+                                         .unusable = books.unusable,
+                                         .blind = books.blind};
   }
   decision.deployments = summaries(draft, in);
   std::sort(draft.alarms.begin(), draft.alarms.end());
@@ -94,6 +98,8 @@ Decision decide(const Observation& seen, State state, const Config& config, Time
   Draft draft;
   draft.state = without_lapsed(std::move(state), now);
   ++draft.state.tick;
+  draft.sites.resize(in.sites.size());
+  draft.pools.resize(in.pools.size());
   for (const StageRun& stage : kStages) draft = stage.run(std::move(draft), in);
   return decision_of(std::move(draft), in);
 }
@@ -110,35 +116,30 @@ bool is_urgent(const Decision& decision, const Config& config) {
   return false;
 }
 
-Draft recounted(Draft draft) {
-  draft.counts.clear();
-  for (const auto& [id, lease] : draft.state.leases) {
-    Counts& counts = draft.counts[lease.deployment];
-    switch (lease.phase) {
-      case LeasePhase::serving: counts.serving = counts.serving + Replicas{1}; break;
+void SiteDraft::count() {
+  counts = {};
+  for (const LeaseRef& ref : leases) {
+    switch (ref.lease->phase) {
+      case LeasePhase::serving: ++counts.serving.count; break;
       case LeasePhase::starting:
-      case LeasePhase::syncing: counts.starting = counts.starting + Replicas{1}; break;
-      case LeasePhase::draining: counts.draining = counts.draining + Replicas{1}; break;
-      case LeasePhase::lost: counts.lost = counts.lost + Replicas{1}; break;
+      case LeasePhase::syncing: ++counts.starting.count; break;
+      case LeasePhase::draining: ++counts.draining.count; break;
+      case LeasePhase::lost: ++counts.lost.count; break;
       case LeasePhase::released: break;
     }
   }
-  return draft;
 }
 
-Gpus rl_gpus(const Draft& draft, const Input& in, const PoolId& pool, bool active_only) {
+Gpus rl_gpus(const Draft& draft, const Pool& pool, bool active_only) {
   Gpus sum;
-  const auto sites = in.by_pool.find(pool);
-  if (sites == in.by_pool.end()) return sum;
-  for (const Site* site : sites->second) {
-    const auto counts = draft.counts.find(site->id());
-    if (site->job == nullptr || counts == draft.counts.end()) continue;
-    sum += site->gpus(active_only ? counts->second.active() : counts->second.held());
+  for (const Site* site : pool.sites) {
+    const Counts& counts = draft.of(*site).counts;
+    if (site->job != nullptr) sum += site->gpus(active_only ? counts.active() : counts.held());
   }
   return sum;
 }
 
-const Override* override_for(const Draft& draft, const Input&, const Site& site, OverrideKind kind) {
+const Override* override_for(const Draft& draft, const Site& site, OverrideKind kind) {
   const std::string& owner = site.service != nullptr ? site.service->name.value : site.job->name.value;
   for (const auto& [id, value] : draft.state.overrides) {
     const bool hits = value.target.empty() || value.target == site.deployment->pool.value || value.target == owner ||

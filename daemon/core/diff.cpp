@@ -10,17 +10,6 @@ namespace {
 // Starts in one plan. 256 replicas of 8 GPUs fill a pool of 2,048; the rest follows a tick later. Reclaims have no limit.
 constexpr int kMaxStarts = 256;
 
-Gpus free_in(const Draft& draft, const Input& in, const PoolConfig& pool) {
-  const PoolDraft& books = draft.pools.at(pool.name);
-  return std::max(pool.gpus - books.production - rl_gpus(draft, in, pool.name, false) - books.unusable, Gpus{0});
-}
-
-Replicas missing_of(const Draft& draft, const Site& site) {
-  const auto counts = draft.counts.find(site.id());
-  const Replicas active = counts == draft.counts.end() ? Replicas{0} : counts->second.active();
-  return std::max(draft.target.at(site.id()) - active, Replicas{0});
-}
-
 /// Names new replicas after the tick, gives them leases and adds the action. A second decision from the same inputs
 /// chooses the same names.
 void start(Draft& draft, const Input& in, const Site& site, Replicas count) {
@@ -34,9 +23,12 @@ void start(Draft& draft, const Input& in, const Site& site, Replicas count) {
   for (int i = 1; i <= count.count; ++i) {
     const ReplicaId id(site.id().value + "-" + std::to_string(draft.state.tick) + "-" + std::to_string(i));
     action.replicas.push_back(id);
-    draft.state.leases[id] = {.deployment = site.id(), .phase = LeasePhase::starting, .since = in.now, .asked_at = in.now,
-                              .drain_deadline = {}, .said_at = {}, .gpus = site.deployment->gpus_per_replica,
-                              .evicted = false, .seen = false};
+    Lease lease;
+    lease.deployment = site.id();
+    lease.since = lease.asked_at = in.now;
+    lease.gpus = site.deployment->gpus_per_replica;
+    const auto made = draft.state.leases.insert_or_assign(id, std::move(lease)).first;
+    draft.of(site).leases.push_back({&made->first, &made->second, nullptr});
   }
   std::sort(action.replicas.begin(), action.replicas.end());
   draft.say(Stage::diff, "diff.start", site.id().value, {{"count", arg(count)}});
@@ -50,14 +42,12 @@ struct Room {
   Gpus for_rl;  ///< slack that RL does not hold in any phase
 };
 
-void start_in(Draft& draft, const Input& in, const PoolConfig& pool, bool production, Room& room, int& left) {
-  const auto sites = in.by_pool.find(pool.name);
-  if (sites == in.by_pool.end()) return;
-  for (const Site* site : sites->second) {
+void start_in(Draft& draft, const Input& in, const Pool& pool, bool production, Room& room, int& left) {
+  for (const Site* site : pool.sites) {
     if ((site->service != nullptr) != production || !site->ours()) continue;
-    const Replicas missing = missing_of(draft, *site);
-    if (missing.count == 0 || in.seen.busy.contains(site->id())) continue;
-    if (draft.dark.contains(site->deployment->fleet)) continue;
+    const SiteDraft& mine = draft.of(*site);
+    const Replicas missing = mine.target - mine.counts.active();
+    if (missing.count <= 0 || mine.dark || in.seen.busy.contains(site->id())) continue;
     const Gpus each = site->deployment->gpus_per_replica;
     const Gpus open = production ? room.free : std::min(room.free, room.for_rl);
     const Replicas now = std::min({missing, fitting(open, each), Replicas{left}});
@@ -69,15 +59,22 @@ void start_in(Draft& draft, const Input& in, const PoolConfig& pool, bool produc
     if (!production) room.for_rl -= now * each;
     left -= now.count;
     start(draft, in, *site, now);
+    draft.of(*site).count();
   }
 }
 
-void add_endings(Draft& draft, const Input& in, std::vector<Action> actions, const char* rule, bool of_rl) {
-  for (Action& action : actions) {
-    const bool rl = in.by_id.at(action.deployment)->job != nullptr;
+Room room_in(const Draft& draft, const Pool& pool) {
+  const PoolDraft& books = draft.pools[pool.index];
+  const Gpus rl = rl_gpus(draft, pool, false);
+  return {std::max(pool.config->gpus - books.production - rl - books.unusable, Gpus{0}), books.slack - rl};
+}
+
+void add_endings(Draft& draft, const Input& in, const std::vector<Action>& actions, const char* rule, bool of_rl) {
+  for (const Action& action : actions) {
+    const bool rl = in.site_of(action.deployment)->job != nullptr;
     if (rl != of_rl) continue;
     draft.say(Stage::diff, rule, action.deployment.value, {{"count", arg(static_cast<int>(action.replicas.size()))}});
-    draft.plan.actions.push_back(std::move(action));
+    draft.plan.actions.push_back(action);
   }
 }
 
@@ -89,17 +86,15 @@ Draft diff(Draft draft, const Input& in) {
     add_endings(draft, in, draft.drains, "diff.drain", rl);
   }
   int left = kMaxStarts;
-  std::map<PoolId, Room> rooms;
-  for (const PoolConfig& pool : in.config.pools) {
-    const Gpus rl = rl_gpus(draft, in, pool.name, false);
-    Room& room = rooms[pool.name];
-    room = {free_in(draft, in, pool), draft.pools.at(pool.name).slack - rl};
-    start_in(draft, in, pool, true, room, left);
+  std::vector<Room> rooms;
+  for (const Pool& pool : in.pools) {
+    rooms.push_back(room_in(draft, pool));
+    start_in(draft, in, pool, true, rooms.back(), left);
   }
-  for (const PoolConfig& pool : in.config.pools) start_in(draft, in, pool, false, rooms.at(pool.name), left);
+  for (const Pool& pool : in.pools) start_in(draft, in, pool, false, rooms[pool.index], left);
   if (left == 0) draft.say(Stage::diff, "diff.limited", "", {{"limit", arg(kMaxStarts)}});
   if (draft.plan.actions.empty()) draft.say(Stage::diff, "diff.nothing", "");
-  return recounted(std::move(draft));
+  return draft;
 }
 
 }  // namespace ebb

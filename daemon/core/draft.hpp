@@ -3,9 +3,8 @@
 
 #include <initializer_list>
 #include <map>
-#include <optional>
-#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,20 +19,35 @@ struct Site {
   const DeploymentConfig* deployment = nullptr;
   const ServiceConfig* service = nullptr;
   const JobConfig* job = nullptr;
+  std::size_t index = 0;  ///< of this site in Input::sites and Draft::sites
+  std::size_t pool = 0;   ///< index of its pool in Input::pools and Draft::pools
   [[nodiscard]] const DeploymentId& id() const { return deployment->id; }
   [[nodiscard]] Gpus gpus(Replicas n) const { return n * deployment->gpus_per_replica; }
   /// Ebb starts and ends its replicas.
   [[nodiscard]] bool ours() const { return job != nullptr || service->owner == Owner::ebb; }
 };
 
-/// What a tick knows. No stage can change it.
+struct Pool {
+  const PoolConfig* config = nullptr;
+  std::size_t index = 0;
+  std::vector<const Site*> sites;  ///< services first, then jobs
+};
+
+/// What a tick knows. No stage can change it. Ten thousand replicas are looked at in 5 ms, so what a stage needs of its
+/// deployments and pools is reached by index, and names are compared once, here and in reconcile.
 struct Input {
   const Observation& seen;
   const Config& config;
   TimePoint now;
-  std::vector<Site> sites;                        ///< services, then jobs, each in order of the config
-  std::map<DeploymentId, const Site*> by_id;
-  std::map<PoolId, std::vector<const Site*>> by_pool;
+  std::vector<Site> sites;                                ///< services, then jobs, each in order of the config
+  std::vector<Pool> pools;                                ///< in order of the config
+  std::map<std::string_view, const Site*> by_id{};        ///< keys live in the config
+
+  /// Null for a deployment that is not configured.
+  [[nodiscard]] const Site* site_of(const DeploymentId& id) const {
+    const auto found = by_id.find(id.value);
+    return found == by_id.end() ? nullptr : found->second;
+  }
 };
 
 /// Replicas of a deployment by what they do, after the fleets' word was taken in.
@@ -44,29 +58,48 @@ struct Counts {
   [[nodiscard]] Replicas held() const { return serving + starting + draining; }
 };
 
+/// A lease of a deployment, and its replica as the fleet shows it (null: not shown, or the fleet is dark).
+struct LeaseRef {
+  const ReplicaId* id;
+  Lease* lease;
+  const ReplicaSeen* shown;
+};
+
+/// A deployment's part of the draft.
+struct SiteDraft {
+  std::vector<LeaseRef> leases;  ///< sorted by id; they point into Draft::state
+  Counts counts;                 ///< of `leases`, as of the last `count`
+  bool dark = false;             ///< its fleet cannot be read
+  WorkloadSeen workload;         ///< production: freshened
+  Replicas held;                 ///< production: every phase, ours or not
+  Replicas need;                 ///< production
+  bool known = true;             ///< production: the need rests on fresh data
+  Replicas target;               ///< ours: what Ebb steers to
+
+  void count();
+};
+
 /// A pool's books in this tick.
 struct PoolDraft {
   bool blind = false;
   bool reclaiming = false;  ///< RL is above the slack
-  Gpus reserve, slack, production, unusable, kept_need;
+  Gpus reserve, slack, production;
+  Gpus strangers;           ///< foreign processes and replicas of no configured deployment
+  Gpus unusable;            ///< strangers and lost leases
 };
 
 struct Draft {
   State state;
   Explanation why;
   std::vector<Alarm> alarms;
-  std::map<DeploymentId, WorkloadSeen> workloads;   ///< freshened
-  std::set<FleetId> dark;                           ///< fleets that cannot be read
-  std::map<ReplicaId, const ReplicaSeen*> replicas; ///< as the readable fleets show them
-  std::map<DeploymentId, Counts> counts;
-  std::map<DeploymentId, Replicas> held;            ///< production: every phase, ours or not
-  std::map<DeploymentId, Replicas> need;            ///< production
-  std::map<DeploymentId, bool> known;               ///< production: the need rests on fresh data
-  std::map<PoolId, PoolDraft> pools;
-  std::map<DeploymentId, Replicas> target;          ///< what Ebb steers to
-  std::vector<Action> drains, evictions;            ///< filled by leases
+  std::vector<SiteDraft> sites;          ///< parallel to Input::sites
+  std::vector<PoolDraft> pools;          ///< parallel to Input::pools
+  std::vector<Action> drains, evictions; ///< filled by leases
   std::map<JobId, int> admission;
   Plan plan;
+
+  [[nodiscard]] SiteDraft& of(const Site& site) { return sites[site.index]; }
+  [[nodiscard]] const SiteDraft& of(const Site& site) const { return sites[site.index]; }
 
   void say(Stage stage, const char* rule, const std::string& subject,
            std::initializer_list<std::pair<std::string, Arg>> args = {}) {
@@ -79,14 +112,11 @@ inline Arg arg(Replicas n) { return std::int64_t{n.count}; }
 inline Arg arg(Gpus n) { return std::int64_t{n.count}; }
 inline Arg arg(int n) { return std::int64_t{n}; }
 
-/// The leases counted anew; stages that move leases call it.
-Draft recounted(Draft draft);
-
-/// GPUs that RL holds in the pool, leases of every phase but lost; `active_only` leaves out what is draining.
-Gpus rl_gpus(const Draft& draft, const Input& in, const PoolId& pool, bool active_only);
+/// GPUs that RL holds in the pool in every phase but lost; `active_only` leaves out what is draining.
+Gpus rl_gpus(const Draft& draft, const Pool& pool, bool active_only);
 
 /// The live override of this kind for a deployment: its target is everything, the pool, the owner or the deployment.
-const Override* override_for(const Draft& draft, const Input& in, const Site& site, OverrideKind kind);
+const Override* override_for(const Draft& draft, const Site& site, OverrideKind kind);
 
 // The ten stages, in order; each has a file of its name.
 Draft freshness(Draft draft, const Input& in);

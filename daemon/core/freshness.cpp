@@ -45,8 +45,11 @@ Draft read_fleets(Draft draft, const Input& in) {
       missing = &stale;
     }
     if (missing == nullptr) continue;
-    draft.dark.insert(fleet.name);
-    draft.pools[fleet.pool].blind = true;
+    for (const Pool& pool : in.pools) {
+      if (pool.config->name != fleet.pool) continue;
+      draft.pools[pool.index].blind = true;
+      for (const Site* site : pool.sites) draft.of(*site).dark = draft.of(*site).dark || site->deployment->fleet == fleet.name;
+    }
     draft.say(Stage::freshness, "freshness.fleet", fleet.name.value, {{"why", missing->why}});
     draft.alarm("freshness.fleet", fleet.name.value);
   }
@@ -56,14 +59,12 @@ Draft read_fleets(Draft draft, const Input& in) {
 }  // namespace
 
 Draft freshness(Draft draft, const Input& in) {
-  for (const PoolConfig& pool : in.config.pools) draft.pools[pool.name] = {};
   draft = read_fleets(std::move(draft), in);
   for (const Site& site : in.sites) {
     if (site.service == nullptr) continue;
     const auto seen = in.seen.workloads.find(site.id());
     WorkloadSeen workload = seen == in.seen.workloads.end() ? WorkloadSeen{} : seen->second;
-    workload = freshened(std::move(workload), draft, in, site.id());
-    draft.workloads[site.id()] = std::move(workload);
+    draft.of(site).workload = freshened(std::move(workload), draft, in, site.id());
   }
   draft = reconcile(std::move(draft), in);
   if (draft.why.empty()) draft.say(Stage::freshness, "freshness.ok", "");

@@ -14,9 +14,9 @@ std::vector<SlackSeen> with_slack(std::vector<SlackSeen> window, Gpus slack, Tim
   return window;
 }
 
-Duration warm_up(const Input& in, const PoolId& pool) {
+Duration warm_up(const Input& in, const Pool& pool) {
   Duration longest = in.config.warm_up;
-  for (const Site* site : in.by_pool.at(pool)) {
+  for (const Site* site : pool.sites) {
     // One full window must have been seen, or a quiet minute after a restart would pass for a quiet hour.
     if (site->service != nullptr) longest = std::max(longest, site->service->capacity->window());
   }
@@ -50,7 +50,7 @@ Duration backoff(const FailureConfig& config, int failures) {
 Replicas held_by_time(Draft& draft, const Input& in, const Growth& growth, Replicas wanted) {
   DeploymentMemory& memory = draft.state.deployments[growth.site.id()];
   const JobConfig& job = *growth.site.job;
-  const Duration warming = warm_up(in, growth.site.deployment->pool);
+  const Duration warming = warm_up(in, in.pools[growth.site.pool]);
   if (const TimePoint until = draft.state.started_at + warming; in.now < until) {
     wanted = limited(draft, growth, wanted, growth.current, "guardrails.warm_up", {{"until", until}});
   }
@@ -75,14 +75,12 @@ Replicas held_by_time(Draft& draft, const Input& in, const Growth& growth, Repli
 }
 
 Replicas slowed(Draft& draft, const Input& in, const Growth& growth) {
-  const PoolConfig& pool = *std::find_if(in.config.pools.begin(), in.config.pools.end(), [&](const PoolConfig& p) {
-    return p.name == growth.site.deployment->pool;
-  });
+  const PoolConfig& pool = *in.pools[growth.site.pool].config;
   Replicas wanted = growth.wanted;
-  if (draft.pools.at(pool.name).blind) {
+  if (draft.pools[growth.site.pool].blind) {
     wanted = limited(draft, growth, wanted, growth.current, "guardrails.blind", {});
   }
-  if (const Override* freeze = override_for(draft, in, growth.site, OverrideKind::freeze); freeze != nullptr) {
+  if (const Override* freeze = override_for(draft, growth.site, OverrideKind::freeze); freeze != nullptr) {
     wanted = limited(draft, growth, wanted, growth.current, "guardrails.frozen",
                      {{"owner", freeze->owner}, {"until", freeze->expires_at}, {"reason", freeze->reason}});
   }
@@ -94,25 +92,27 @@ Replicas slowed(Draft& draft, const Input& in, const Growth& growth) {
                  {{"step", arg(growth.site.job->grow_step)}});
 }
 
-void guard_pool(Draft& draft, const Input& in, const PoolConfig& pool) {
-  PoolDraft& books = draft.pools.at(pool.name);
-  draft.state.slack[pool.name] = with_slack(draft.state.slack[pool.name], books.slack, in.now, pool.quiet_window);
-  const Gpus active = rl_gpus(draft, in, pool.name, true);
+void say_frozen(Draft& draft, const Site& site, Replicas wanted, Replicas kept, const Override& freeze) {
+  draft.say(Stage::guardrails, "guardrails.frozen", site.id().value,
+            {{"wanted", arg(wanted)}, {"kept", arg(kept)}, {"owner", freeze.owner}, {"until", freeze.expires_at},
+             {"reason", freeze.reason}});
+}
+
+void guard_pool(Draft& draft, const Input& in, const Pool& pool) {
+  PoolDraft& books = draft.pools[pool.index];
+  std::vector<SlackSeen>& window = draft.state.slack[pool.config->name];
+  window = with_slack(std::move(window), books.slack, in.now, pool.config->quiet_window);
+  const Gpus active = rl_gpus(draft, pool, true);
   books.reclaiming = active > books.slack;
-  Gpus room = std::max(draft.state.slack.at(pool.name).front().slack - active, Gpus{0});
-  const auto sites = in.by_pool.find(pool.name);
-  if (sites == in.by_pool.end()) return;
-  for (const Site* site : sites->second) {
+  Gpus room = std::max(window.front().slack - active, Gpus{0});
+  for (const Site* site : pool.sites) {
     if (site->job == nullptr) continue;
-    const auto counts = draft.counts.find(site->id());
-    const Replicas current = counts == draft.counts.end() ? Replicas{0} : counts->second.active();
-    Replicas& target = draft.target.at(site->id());
-    const Override* freeze = override_for(draft, in, *site, OverrideKind::freeze);
-    const Override* drain = override_for(draft, in, *site, OverrideKind::drain_all);
+    const Replicas current = draft.of(*site).counts.active();
+    Replicas& target = draft.of(*site).target;
+    const Override* freeze = override_for(draft, *site, OverrideKind::freeze);
+    const Override* drain = override_for(draft, *site, OverrideKind::drain_all);
     if (target < current && freeze != nullptr && drain == nullptr && !books.reclaiming) {
-      draft.say(Stage::guardrails, "guardrails.frozen", site->id().value,
-                {{"wanted", arg(target)}, {"kept", arg(current)}, {"owner", freeze->owner},
-                 {"until", freeze->expires_at}, {"reason", freeze->reason}});
+      say_frozen(draft, *site, target, current, *freeze);
       target = current;
     }
     if (target <= current) continue;
@@ -122,15 +122,12 @@ void guard_pool(Draft& draft, const Input& in, const PoolConfig& pool) {
 }
 
 /// Production that Ebb scales: growth is never slowed; only shrinking waits for a freeze or for sight.
-void guard_production(Draft& draft, const Input& in, const Site& site) {
-  const auto counts = draft.counts.find(site.id());
-  const Replicas current = counts == draft.counts.end() ? Replicas{0} : counts->second.active();
-  Replicas& target = draft.target.at(site.id());
+void guard_production(Draft& draft, const Site& site) {
+  const Replicas current = draft.of(site).counts.active();
+  Replicas& target = draft.of(site).target;
   if (target >= current) return;
-  if (const Override* freeze = override_for(draft, in, site, OverrideKind::freeze); freeze != nullptr) {
-    draft.say(Stage::guardrails, "guardrails.frozen", site.id().value,
-              {{"wanted", arg(target)}, {"kept", arg(current)}, {"owner", freeze->owner},
-               {"until", freeze->expires_at}, {"reason", freeze->reason}});
+  if (const Override* freeze = override_for(draft, site, OverrideKind::freeze); freeze != nullptr) {
+    say_frozen(draft, site, target, current, *freeze);
     target = current;
   }
 }
@@ -138,9 +135,9 @@ void guard_production(Draft& draft, const Input& in, const Site& site) {
 }  // namespace
 
 Draft guardrails(Draft draft, const Input& in) {
-  for (const PoolConfig& pool : in.config.pools) guard_pool(draft, in, pool);
+  for (const Pool& pool : in.pools) guard_pool(draft, in, pool);
   for (const Site& site : in.sites) {
-    if (site.service != nullptr && site.ours()) guard_production(draft, in, site);
+    if (site.service != nullptr && site.ours()) guard_production(draft, site);
   }
   return draft;
 }

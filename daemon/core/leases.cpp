@@ -24,12 +24,11 @@ Action action_for(const Draft& draft, const Site& site, ActionKind kind, TimePoi
   return action;
 }
 
-std::vector<Candidate> candidates_of(const Draft& draft, const DeploymentId& id) {
+std::vector<Candidate> candidates_of(const SiteDraft& site) {
   std::vector<Candidate> out;
-  for (const auto& [replica, lease] : draft.state.leases) {
-    if (lease.deployment == id && is_active(lease.phase)) {
-      out.push_back({replica, lease.phase, lease.since, lease.asked_at, lease.gpus});
-    }
+  for (const LeaseRef& ref : site.leases) {
+    const Lease& lease = *ref.lease;
+    if (is_active(lease.phase)) out.push_back({*ref.id, lease.phase, lease.since, lease.asked_at, lease.gpus});
   }
   return out;
 }
@@ -46,13 +45,13 @@ std::vector<Candidate> production_order(std::vector<Candidate> candidates) {
 
 const char* reason_of(const Draft& draft, const Site& site) {
   if (site.service != nullptr) return "production needs fewer";
-  return draft.pools.at(site.deployment->pool).reclaiming ? "production needs the GPUs" : "its target is lower";
+  return draft.pools[site.pool].reclaiming ? "production needs the GPUs" : "its target is lower";
 }
 
 void drain_surplus(Draft& draft, const Input& in, const Site& site, Action& drain) {
-  std::vector<Candidate> candidates = candidates_of(draft, site.id());
-  const int surplus = static_cast<int>(candidates.size()) - draft.target.at(site.id()).count;
+  const int surplus = (draft.of(site).counts.active() - draft.of(site).target).count;
   if (surplus <= 0) return;
+  std::vector<Candidate> candidates = candidates_of(draft.of(site));
   candidates = site.job != nullptr ? site.job->victim->order(std::move(candidates)) : production_order(std::move(candidates));
   candidates.resize(static_cast<std::size_t>(surplus));
   draft.say(Stage::leases, "leases.reclaim", site.id().value,
@@ -66,66 +65,53 @@ void drain_surplus(Draft& draft, const Input& in, const Site& site, Action& drai
     lease.said_at = in.now;
     drain.replicas.push_back(victim.replica);
   }
-  if (draft.pools.at(site.deployment->pool).reclaiming) draft.state.deployments[site.id()].last_reclaim = in.now;
+  if (draft.pools[site.pool].reclaiming) draft.state.deployments[site.id()].last_reclaim = in.now;
 }
 
 /// Not ready in time: it will not be, and its GPUs wait.
 void end_slow_starts(Draft& draft, const Input& in, const Site& site, Action& evict) {
-  for (auto& [id, lease] : draft.state.leases) {
-    if (lease.deployment != site.id() || lease.phase != LeasePhase::starting || !lease.seen) continue;
+  for (const LeaseRef& ref : draft.of(site).leases) {
+    Lease& lease = *ref.lease;
     const Duration waited = in.now - lease.asked_at;
-    if (waited <= site.deployment->start_timeout) continue;
-    draft.say(Stage::leases, "leases.start_timeout", id.value, {{"span", waited}});
+    if (lease.phase != LeasePhase::starting || !lease.seen || waited <= site.deployment->start_timeout) continue;
+    draft.say(Stage::leases, "leases.start_timeout", ref.id->value, {{"span", waited}});
     DeploymentMemory& memory = draft.state.deployments[site.id()];
     ++memory.failures;
     memory.last_failure = in.now;
     lease = after(after(std::move(lease), LeaseEvent::reclaim, in.now), LeaseEvent::overdue, in.now);
     lease.drain_deadline = lease.said_at = in.now;
-    evict.replicas.push_back(id);
+    evict.replicas.push_back(*ref.id);
   }
+  draft.of(site).count();
 }
 
 /// Whether the order to leave has to be given once more.
-bool unheard(const Draft& draft, const Input& in, const ReplicaId& id, const Lease& lease) {
-  const auto shown = draft.replicas.find(id);
-  if (shown == draft.replicas.end() || shown->second->phase == ReplicaPhase::gone) return false;
-  const Duration silence = in.now - lease.said_at;
-  if (lease.evicted) return silence >= kEvictAgainAfter;
-  return shown->second->phase != ReplicaPhase::draining && silence >= kDrainAgainAfter;
+bool unheard(const Input& in, const LeaseRef& ref) {
+  if (ref.shown == nullptr) return false;
+  const Duration silence = in.now - ref.lease->said_at;
+  if (ref.lease->evicted) return silence >= kEvictAgainAfter;
+  return ref.shown->phase != ReplicaPhase::draining && silence >= kDrainAgainAfter;
 }
 
 void harden(Draft& draft, const Input& in, const Site& site, Action& drain, Action& evict) {
-  for (auto& [id, lease] : draft.state.leases) {
-    const bool leaving = lease.phase == LeasePhase::draining || lease.phase == LeasePhase::lost;
-    if (lease.deployment != site.id() || !leaving) continue;
-    if (lease.phase == LeasePhase::lost) lease.evicted = true;
-    bool say = unheard(draft, in, id, lease);
+  for (const LeaseRef& ref : draft.of(site).leases) {
+    Lease& lease = *ref.lease;
+    if (lease.phase == LeasePhase::lost) {
+      draft.say(Stage::leases, "leases.lost", ref.id->value, {{"gpus", arg(lease.gpus)}});
+      draft.alarm("leases.lost", lease.deployment.value);
+      lease.evicted = true;
+    } else if (lease.phase != LeasePhase::draining) {
+      continue;
+    }
+    bool say = unheard(in, ref);
     if (!lease.evicted && in.now >= lease.drain_deadline) {
-      draft.say(Stage::leases, "leases.overdue", id.value, {{"deadline", lease.drain_deadline}});
+      draft.say(Stage::leases, "leases.overdue", ref.id->value, {{"deadline", lease.drain_deadline}});
       lease = after(std::move(lease), LeaseEvent::overdue, in.now);
       say = true;
-    } else if (lease.evicted && in.now > lease.drain_deadline + in.config.lost_after) {
-      lease = after(std::move(lease), LeaseEvent::stuck, in.now);
     }
     if (!say) continue;
     lease.said_at = in.now;
-    (lease.evicted ? evict : drain).replicas.push_back(id);
-  }
-}
-
-void report_lost(Draft& draft) {
-  for (const auto& [id, lease] : draft.state.leases) {
-    if (lease.phase != LeasePhase::lost) continue;
-    draft.say(Stage::leases, "leases.lost", id.value, {{"gpus", arg(lease.gpus)}});
-    draft.alarm("leases.lost", lease.deployment.value);
-  }
-}
-
-void report_orphans(Draft& draft, const Input& in) {
-  for (const auto& [id, replica] : draft.replicas) {
-    if (in.by_id.contains(replica->deployment) || replica->phase == ReplicaPhase::gone) continue;
-    draft.say(Stage::leases, "leases.orphan", id.value, {{"gpus", arg(replica->gpus)}});
-    draft.alarm("leases.orphan", "");
+    (lease.evicted ? evict : drain).replicas.push_back(*ref.id);
   }
 }
 
@@ -143,10 +129,9 @@ Draft leases(Draft draft, const Input& in) {
     std::sort(evict.replicas.begin(), evict.replicas.end());
     if (!drain.replicas.empty()) draft.drains.push_back(std::move(drain));
     if (!evict.replicas.empty()) draft.evictions.push_back(std::move(evict));
+    draft.of(site).count();
   }
-  report_lost(draft);
-  report_orphans(draft, in);
-  return recounted(std::move(draft));
+  return draft;
 }
 
 }  // namespace ebb

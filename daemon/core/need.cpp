@@ -9,9 +9,8 @@ namespace {
 
 /// Replicas production holds in any phase, whoever runs them.
 Replicas held_by(const Draft& draft, const Site& site, const DeploymentMemory& memory) {
-  const WorkloadSeen& workload = draft.workloads.at(site.id());
-  const auto counts = draft.counts.find(site.id());
-  const Replicas leased = counts == draft.counts.end() ? Replicas{0} : counts->second.held();
+  const WorkloadSeen& workload = draft.of(site).workload;
+  const Replicas leased = draft.of(site).counts.held();
   if (!site.deployment->fleet.empty()) return leased;
   if (workload.held.known()) return std::max(leased, workload.held.value());
   // Nobody says how many exist: as many as ought to report, or at least what was needed last.
@@ -19,10 +18,8 @@ Replicas held_by(const Draft& draft, const Site& site, const DeploymentMemory& m
 }
 
 CapacityProposal proposal_of(Draft& draft, const Input& in, const Site& site, const DeploymentMemory& memory) {
-  const WorkloadSeen& workload = draft.workloads.at(site.id());
-  const auto counts = draft.counts.find(site.id());
-  const Replicas ready =
-      site.deployment->fleet.empty() || counts == draft.counts.end() ? Replicas{workload.reported} : counts->second.serving;
+  const WorkloadSeen& workload = draft.of(site).workload;
+  const Replicas ready = site.deployment->fleet.empty() ? Replicas{workload.reported} : draft.of(site).counts.serving;
   const CapacityInput input{site.id(), workload.signals, ready, site.deployment->min, site.deployment->max, memory.policy,
                             in.now};
   CapacityProposal proposal = site.service->capacity->propose(input);
@@ -31,7 +28,7 @@ CapacityProposal proposal_of(Draft& draft, const Input& in, const Site& site, co
 }
 
 void say_missing(Draft& draft, const Site& site) {
-  const auto& signals = draft.workloads.at(site.id()).signals;
+  const auto& signals = draft.of(site).workload.signals;
   for (const std::string& name : site.service->capacity->needs()) {
     const auto signal = signals.find(name);
     const bool read = signal != signals.end();
@@ -52,15 +49,15 @@ Replicas unknown_need(Draft& draft, const Input& in, const Site& site, const Dep
     draft.alarm("freshness.blind", site.id().value);
     return site.deployment->max;
   }
-  const Replicas kept = std::max({floor, memory.last_need, draft.held.at(site.id())});
+  const Replicas kept = std::max({floor, memory.last_need, draft.of(site).held});
   draft.say(Stage::need, "need.unknown", site.id().value, {{"need", arg(kept)}});
   return kept;
 }
 
-Replicas with_owner_and_bounds(Draft& draft, const Input& in, const Site& site, Replicas need) {
-  const WorkloadSeen& workload = draft.workloads.at(site.id());
+Replicas with_owner_and_bounds(Draft& draft, const Site& site, Replicas need) {
+  const WorkloadSeen& workload = draft.of(site).workload;
   const std::string& id = site.id().value;
-  if (const Override* pin = override_for(draft, in, site, OverrideKind::pin); pin != nullptr && pin->target == id) {
+  if (const Override* pin = override_for(draft, site, OverrideKind::pin); pin != nullptr && pin->target == id) {
     need = pin->replicas;
     draft.say(Stage::need, "need.pinned", id,
               {{"need", arg(need)}, {"owner", pin->owner}, {"until", pin->expires_at}, {"reason", pin->reason}});
@@ -84,24 +81,24 @@ Replicas with_owner_and_bounds(Draft& draft, const Input& in, const Site& site, 
 Draft need(Draft draft, const Input& in) {
   for (const Site& site : in.sites) {
     if (site.service == nullptr) continue;
-    DeploymentMemory memory = draft.state.deployments[site.id()];
-    draft.held[site.id()] = held_by(draft, site, memory);
+    DeploymentMemory& memory = draft.state.deployments[site.id()];
+    SiteDraft& mine = draft.of(site);
+    mine.held = held_by(draft, site, memory);
     CapacityProposal proposal = proposal_of(draft, in, site, memory);
     Replicas wanted = proposal.need;
     if (!proposal.known) {
       wanted = unknown_need(draft, in, site, memory, proposal.need);
-      draft.pools[site.deployment->pool].blind = true;
+      draft.pools[site.pool].blind = true;
     } else {
       memory.known_at = in.now;
     }
-    wanted = with_owner_and_bounds(draft, in, site, wanted);
-    draft.need[site.id()] = wanted;
-    draft.known[site.id()] = proposal.known;
+    wanted = with_owner_and_bounds(draft, site, wanted);
+    mine.need = wanted;
+    mine.known = proposal.known;
     // A blind maximum is a precaution, not a need that was seen; it must not outlive the blindness.
     if (proposal.known) memory.last_need = wanted;
     memory.policy = std::move(proposal.memory);
-    draft.state.deployments[site.id()] = std::move(memory);
-    if (site.ours()) draft.target[site.id()] = wanted;
+    if (site.ours()) mine.target = wanted;
   }
   return draft;
 }

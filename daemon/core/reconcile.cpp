@@ -1,5 +1,7 @@
 // What the fleets say of each replica moves its lease; what they no longer mention is let go of, carefully.
 #include <algorithm>
+#include <iterator>
+#include <optional>
 
 #include "daemon/core/draft.hpp"
 #include "daemon/core/lease_table.hpp"
@@ -10,11 +12,6 @@ namespace {
 // A start was recorded but the fleet has never shown it: after this long it did not happen (crash before the act).
 constexpr Duration kAppearWithin{30'000};
 
-Duration drain_timeout(const Input& in, const DeploymentId& id) {
-  const auto site = in.by_id.find(id);
-  return site == in.by_id.end() ? Duration{0} : site->second->deployment->drain_timeout;
-}
-
 void count_failure(Draft& draft, const Input& in, const Lease& lease, const ReplicaId& id, const std::string& detail) {
   DeploymentMemory& memory = draft.state.deployments[lease.deployment];
   ++memory.failures;
@@ -23,24 +20,25 @@ void count_failure(Draft& draft, const Input& in, const Lease& lease, const Repl
   draft.alarm("leases.failed", lease.deployment.value);
 }
 
-Lease drained(Lease lease, const Input& in) {
+Lease drained(Lease lease, const Input& in, const Site& site) {
   lease = after(std::move(lease), LeaseEvent::reclaim, in.now);
-  lease.drain_deadline = in.now + drain_timeout(in, lease.deployment);
+  lease.drain_deadline = in.now + site.deployment->drain_timeout;
   lease.said_at = in.now;
   return lease;
 }
 
 /// A replica we have no lease for: left over from before, or started by somebody else under our fleet.
-void adopt(Draft& draft, const Input& in, const ReplicaSeen& replica) {
-  Lease lease{.deployment = replica.deployment, .phase = LeasePhase::starting, .since = in.now,
-              .asked_at = replica.started_at, .drain_deadline = {}, .said_at = {}, .gpus = replica.gpus,
-              .evicted = false, .seen = true};
+Lease adopted(Draft& draft, const Input& in, const ReplicaSeen& replica) {
   draft.say(Stage::leases, "leases.adopted", replica.id.value, {{"phase", to_string(replica.phase)}});
-  draft.state.leases[replica.id] = lease;
+  Lease lease;
+  lease.deployment = replica.deployment;
+  lease.since = in.now;
+  lease.asked_at = replica.started_at;
+  return lease;
 }
 
 /// One replica's word. Returns nothing when the lease has ended.
-std::optional<Lease> moved(Draft& draft, const Input& in, Lease lease, const ReplicaSeen& replica) {
+std::optional<Lease> moved(Draft& draft, const Input& in, const Site& site, Lease lease, const ReplicaSeen& replica) {
   lease.seen = true;
   lease.gpus = replica.gpus;
   switch (replica.phase) {
@@ -50,7 +48,7 @@ std::optional<Lease> moved(Draft& draft, const Input& in, Lease lease, const Rep
       draft.say(Stage::leases, "leases.unhealthy", replica.id.value, {{"since", replica.since}});
       draft.alarm("leases.unhealthy", lease.deployment.value);
       return lease;
-    case ReplicaPhase::draining: return is_active(lease.phase) ? drained(std::move(lease), in) : lease;
+    case ReplicaPhase::draining: return is_active(lease.phase) ? drained(std::move(lease), in, site) : lease;
     case ReplicaPhase::lost: return after(std::move(lease), LeaseEvent::stuck, in.now);
     case ReplicaPhase::gone:
       if (replica.failed && is_active(lease.phase)) count_failure(draft, in, lease, replica.id, replica.detail);
@@ -72,33 +70,102 @@ bool still_expected(Draft& draft, const Input& in, const ReplicaId& id, const Le
   return false;
 }
 
+/// Deployments by name, asked for in sorted order: replicas of one deployment stand together, so that the last answer
+/// is mostly the next one too.
+class SiteCursor {
+ public:
+  explicit SiteCursor(const Input& in) : in_(in) {}
+  const Site* operator()(const DeploymentId& id) {
+    if (last_id_ == nullptr || *last_id_ != id) {
+      last_ = in_.site_of(id);
+      last_id_ = &id;
+    }
+    return last_;
+  }
+
+ private:
+  const Input& in_;
+  const DeploymentId* last_id_ = nullptr;
+  const Site* last_ = nullptr;
+};
+
+/// Where a lease stands or would stand. `after` is the one found before: replicas come in the order of their names, so
+/// that the next one is mostly its neighbour.
+using LeaseMap = std::map<ReplicaId, Lease>;
+LeaseMap::iterator place_of(LeaseMap& leases, LeaseMap::iterator after, const ReplicaId& id) {
+  if (after != leases.end()) ++after;
+  return after != leases.end() && after->first == id ? after : leases.lower_bound(id);
+}
+
+/// Returns the lease, or its neighbour if it has ended.
+LeaseMap::iterator take_word(Draft& draft, const Input& in, const Site& site, const ReplicaSeen& replica,
+                             LeaseMap::iterator before) {
+  LeaseMap& leases = draft.state.leases;
+  auto found = place_of(leases, before, replica.id);
+  const bool leased = found != leases.end() && found->first == replica.id;
+  if (!leased && replica.phase == ReplicaPhase::gone) return found;  // ended and booked already
+  if (!leased) found = leases.emplace_hint(found, replica.id, adopted(draft, in, replica));
+  if (auto next = moved(draft, in, site, std::move(found->second), replica)) {
+    found->second = std::move(*next);
+    draft.of(site).leases.push_back({&found->first, &found->second, &replica});
+    return found;
+  }
+  return leases.erase(found);
+}
+
+/// True when a readable fleet shows this replica among its sorted list.
+bool shown_by(const FleetSeen& fleet, const ReplicaId& id) {
+  const auto found = std::lower_bound(fleet.replicas.begin(), fleet.replicas.end(), id,
+                                      [](const ReplicaSeen& seen, const ReplicaId& wanted) { return seen.id < wanted; });
+  return found != fleet.replicas.end() && found->id == id;
+}
+
+/// Leases that no fleet mentioned: kept while their fleet is dark or they may still appear.
+void keep_or_release(Draft& draft, const Input& in) {
+  SiteCursor site_of(in);
+  for (auto lease = draft.state.leases.begin(); lease != draft.state.leases.end();) {
+    const Site* site = site_of(lease->second.deployment);
+    bool keep = site != nullptr;
+    bool shown = false;
+    if (keep && !draft.of(*site).dark && !site->deployment->fleet.empty()) {
+      shown = shown_by(in.seen.fleets.at(site->deployment->fleet).value(), lease->first);
+      keep = shown || still_expected(draft, in, lease->first, lease->second);
+    }
+    if (keep && !shown) draft.of(*site).leases.push_back({&lease->first, &lease->second, nullptr});
+    lease = keep ? std::next(lease) : draft.state.leases.erase(lease);
+  }
+}
+
 }  // namespace
 
 Draft reconcile(Draft draft, const Input& in) {
+  SiteCursor site_of(in);
+  std::size_t mentioned = 0;
+  auto last = draft.state.leases.end();
   for (const FleetConfig& fleet : in.config.fleets) {
-    if (draft.dark.contains(fleet.name)) continue;
-    for (const ReplicaSeen& replica : in.seen.fleets.at(fleet.name).value().replicas) {
-      draft.replicas[replica.id] = &replica;
+    const auto seen = in.seen.fleets.find(fleet.name);
+    if (seen == in.seen.fleets.end() || !seen->second.known()) continue;
+    for (const ReplicaSeen& replica : seen->second.value().replicas) {
       // Of a deployment that left the config nothing is leased: production goes on serving, RL ends by its time to live.
-      if (!in.by_id.contains(replica.deployment)) continue;
-      const bool leased = draft.state.leases.contains(replica.id);
-      if (!leased && replica.phase == ReplicaPhase::gone) continue;  // ended and booked already
-      if (!leased) adopt(draft, in, replica);
-      const auto lease = draft.state.leases.find(replica.id);
-      if (auto next = moved(draft, in, lease->second, replica)) {
-        lease->second = std::move(*next);
-      } else {
-        draft.state.leases.erase(lease);
-      }
+      const Site* site = site_of(replica.deployment);
+      if (site == nullptr || draft.of(*site).dark || site->deployment->fleet != fleet.name) continue;
+      last = take_word(draft, in, *site, replica, last);
     }
   }
-  std::erase_if(draft.state.leases, [&](const auto& entry) {
-    const auto site = in.by_id.find(entry.second.deployment);
-    if (site == in.by_id.end()) return true;
-    const bool readable = !draft.dark.contains(site->second->deployment->fleet);
-    return readable && !draft.replicas.contains(entry.first) && !still_expected(draft, in, entry.first, entry.second);
-  });
-  return recounted(std::move(draft));
+  for (const SiteDraft& site : draft.sites) mentioned += site.leases.size();
+  // In a steady tick every lease was mentioned, and nothing is left to ask.
+  if (mentioned != draft.state.leases.size()) keep_or_release(draft, in);
+  for (SiteDraft& site : draft.sites) {
+    for (const LeaseRef& ref : site.leases) {
+      // Evicted long ago and still there: from here on its GPUs are nobody's to give.
+      const bool stuck = ref.lease->phase == LeasePhase::draining && ref.lease->evicted &&
+                         in.now > ref.lease->drain_deadline + in.config.lost_after;
+      if (stuck) *ref.lease = after(std::move(*ref.lease), LeaseEvent::stuck, in.now);
+    }
+    std::sort(site.leases.begin(), site.leases.end(), [](const LeaseRef& a, const LeaseRef& b) { return *a.id < *b.id; });
+    site.count();
+  }
+  return draft;
 }
 
 }  // namespace ebb

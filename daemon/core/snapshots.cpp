@@ -6,12 +6,15 @@
 namespace ebb {
 
 Draft snapshots(Draft draft, const Input& in) {
-  for (auto& [id, lease] : draft.state.leases) {
-    if (lease.phase != LeasePhase::syncing) continue;
-    lease = after(std::move(lease), LeaseEvent::current, in.now);
-    draft.say(Stage::snapshots, "snapshots.current", id.value);
+  for (SiteDraft& site : draft.sites) {
+    for (const LeaseRef& ref : site.leases) {
+      if (ref.lease->phase != LeasePhase::syncing) continue;
+      *ref.lease = after(std::move(*ref.lease), LeaseEvent::current, in.now);
+      draft.say(Stage::snapshots, "snapshots.current", ref.id->value);
+    }
+    site.count();
   }
-  return recounted(std::move(draft));
+  return draft;
 }
 
 }  // namespace ebb
