@@ -111,9 +111,12 @@ void guard_pool(Draft& draft, const Input& in, const Pool& pool) {
     Replicas& target = draft.of(*site).target;
     const Override* freeze = override_for(draft, *site, OverrideKind::freeze);
     const Override* drain = override_for(draft, *site, OverrideKind::drain_all);
-    if (target < current && freeze != nullptr && drain == nullptr && !books.reclaiming) {
-      say_frozen(draft, *site, target, current, *freeze);
-      target = current;
+    if (target < current && drain == nullptr && !books.reclaiming) {
+      if (freeze != nullptr) say_frozen(draft, *site, target, current, *freeze);
+      if (draft.of(*site).dark) {
+        draft.say(Stage::guardrails, "guardrails.dark", site->id().value, {{"wanted", arg(target)}, {"kept", arg(current)}});
+      }
+      if (freeze != nullptr || draft.of(*site).dark) target = current;
     }
     if (target <= current) continue;
     target = slowed(draft, in, {*site, current, target, room});
@@ -126,6 +129,10 @@ void guard_production(Draft& draft, const Site& site) {
   const Replicas current = draft.of(site).counts.active();
   Replicas& target = draft.of(site).target;
   if (target >= current) return;
+  if (draft.of(site).dark) {
+    draft.say(Stage::guardrails, "guardrails.dark", site.id().value, {{"wanted", arg(target)}, {"kept", arg(current)}});
+    target = current;
+  }
   if (const Override* freeze = override_for(draft, site, OverrideKind::freeze); freeze != nullptr) {
     say_frozen(draft, site, target, current, *freeze);
     target = current;

@@ -158,7 +158,7 @@ Draft reconcile(Draft draft, const Input& in) {
   for (SiteDraft& site : draft.sites) {
     for (const LeaseRef& ref : site.leases) {
       // Evicted long ago and still there: from here on its GPUs are nobody's to give.
-      const bool stuck = ref.lease->phase == LeasePhase::draining && ref.lease->evicted &&
+      const bool stuck = !site.dark && ref.lease->phase == LeasePhase::draining && ref.lease->evicted &&
                          in.now > ref.lease->drain_deadline + in.config.lost_after;
       if (stuck) *ref.lease = after(std::move(*ref.lease), LeaseEvent::stuck, in.now);
     }

@@ -42,6 +42,7 @@ constexpr std::array kSentences{
     Sentence{"allocate.demand", "{subject}: wants {replicas} replicas ({source})"},
     Sentence{"allocate.demand_unknown", "{subject}: demand is unknown ({why}): keeps what it has, {replicas} replicas"},
     Sentence{"guardrails.blind", "{subject}: {wanted} lowered to {kept}: something in the pool is unknown"},
+    Sentence{"guardrails.dark", "{subject}: {wanted} becomes {kept}: its fleet cannot be read, so its count is held"},
     Sentence{"guardrails.warm_up", "{subject}: {wanted} lowered to {kept}: no growth until {until}, warming up after the start"},
     Sentence{"guardrails.quiet",
              "{subject}: {wanted} lowered to {kept}: within the last {window} there were only {slack} GPUs of slack"},
