@@ -31,6 +31,12 @@ if(EBB_SANITIZE)
   endif()
 endif()
 
+# The fuzzers steer by the branches of the libraries that they call, so those are instrumented too.
+if(EBB_FUZZ)
+  target_compile_options(ebb_flags INTERFACE -fsanitize=fuzzer-no-link,address -fno-omit-frame-pointer)
+  target_link_options(ebb_flags INTERFACE -fsanitize=address)
+endif()
+
 # While folders are being written by several people: a file that is not there yet is left out with a warning.
 macro(ebb_existing)
   set(existing)
@@ -97,4 +103,11 @@ function(ebb_test name)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
     ENVIRONMENT "${arg_ENVIRONMENT}")
+  # So that `make test` can build the tests of one label and nothing else: tests_core, tests_threaded, ...
+  foreach(label ${arg_LABELS})
+    if(NOT TARGET tests_${label})
+      add_custom_target(tests_${label})
+    endif()
+    add_dependencies(tests_${label} ${name})
+  endforeach()
 endfunction()

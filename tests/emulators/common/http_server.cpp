@@ -13,6 +13,7 @@ namespace ebb::emulator {
 namespace {
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr double kWriteLimit = 10;  // seconds; a client that takes nothing for so long is gone
 
 std::chrono::steady_clock::duration ticks(double seconds) {
   return std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
@@ -56,7 +57,7 @@ HttpReply::HttpReply(std::shared_ptr<HttpConnection> connection, bool keep_alive
 
 awaitable<bool> HttpReply::transmit(std::string bytes) {
   if (!connection_->socket.is_open()) co_return false;
-  HttpConnection::arm(connection_, 10);
+  HttpConnection::arm(connection_, kWriteLimit);
   auto [ec, n] = co_await asio::async_write(connection_->socket, asio::buffer(bytes), kAwait);
   connection_->disarm();
   co_return !ec;
@@ -163,7 +164,6 @@ awaitable<void> HttpServer::session(std::shared_ptr<HttpConnection> connection) 
 }
 
 awaitable<bool> HttpServer::exchange(std::shared_ptr<HttpConnection> connection) {
-  connection->answering = false;
   HttpConnection::arm(connection, connection->buffer.empty() ? limits_.idle_s : limits_.request_s);
   if (connection->buffer.empty()) {
     std::string first(4096, '\0');
@@ -184,7 +184,6 @@ awaitable<bool> HttpServer::exchange(std::shared_ptr<HttpConnection> connection)
   const bool complete = co_await read_body(connection, *head, request.body);
   if (!complete) co_return false;
   connection->disarm();
-  connection->answering = true;
   boost::system::error_code no_peer;
   request.loopback = connection->socket.remote_endpoint(no_peer).address().is_loopback();
   if (no_peer) co_return false;

@@ -25,7 +25,6 @@ struct HttpLimits {
   std::size_t connections_max = 2048;
   double request_s = 10;  ///< from the first byte of a request to its last
   double idle_s = 60;     ///< between requests
-  double write_s = 10;    ///< a client that takes nothing for so long is gone
 };
 
 struct HttpRequestIn {
@@ -42,7 +41,6 @@ struct HttpConnection {
   asio::ip::tcp::socket socket;
   asio::steady_timer deadline;
   std::string buffer;     ///< read and not used yet
-  bool answering = false;
   /// Cancels the socket's work unless `disarm` or another `arm` comes first.
   static void arm(const std::shared_ptr<HttpConnection>& self, double seconds);
   void disarm();

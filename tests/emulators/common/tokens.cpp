@@ -53,7 +53,11 @@ std::string TokenFunction::word(int position) const {
   return std::string(kFirst[index / 16]) + std::string(kSecond[index % 16]);
 }
 
-std::string TokenFunction::piece(int position) const { return position == 0 ? word(0) : " " + word(position); }
+std::string TokenFunction::piece(int position) const {
+  std::string piece(position == 0 ? 0 : 1, ' ');
+  piece += word(position);
+  return piece;
+}
 
 std::string TokenFunction::text(int count) const {
   std::string text;

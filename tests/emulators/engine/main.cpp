@@ -36,23 +36,24 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--host", o.service.host, "address to listen on")->capture_default_str();
   app.add_option("--port", o.service.port, "port to listen on; 0 picks a free one")->capture_default_str();
   app.add_option("--model", o.service.model, "served model name")->capture_default_str();
-  app.add_option("--weights", o.service.weights, "weights identity: every token depends on it")->capture_default_str();
+  app.add_option("--weights", o.service.weights, "weights identity, part of every token")->capture_default_str();
   app.add_option("--dialect", o.dialect, "whose metric names")->check(CLI::IsMember({"vllm", "sglang"}));
   app.add_option("--max-num-seqs", s.max_num_seqs, "running sequences")->check(CLI::Range(1, 4096));
   app.add_option("--max-num-batched-tokens", s.max_batched_tokens, "tokens per step")->check(CLI::Range(1, 1 << 20));
   app.add_option("--prefill-speed", s.prefill_tokens_per_s, "tokens/s")->check(CLI::Range(1.0, 1e9));
   app.add_option("--decode-speed", s.decode_tokens_per_s, "tokens/s of one sequence")->check(CLI::Range(0.1, 1e6));
-  app.add_option("--batch-slowdown", s.batch_slowdown, "longer step per further sequence")->check(CLI::Range(0.0, 10.0));
+  app.add_option("--batch-slowdown", s.batch_slowdown, "step time per further one")->check(CLI::Range(0.0, 10.0));
   app.add_option("--kv-blocks", s.kv_blocks, "KV cache blocks")->check(CLI::Range(1, 1 << 24));
   app.add_option("--block-size", s.block_size, "tokens per block")->check(CLI::Range(1, 1024));
   app.add_option("--max-model-len", s.max_model_len, "context length")->check(CLI::Range(1, 1 << 24));
   app.add_option("--startup", o.startup, "time before the port opens")->capture_default_str();
-  app.add_option("--drain-timeout", o.drain_timeout, "time for requests in flight after SIGTERM")->capture_default_str();
+  app.add_option("--drain-timeout", o.drain_timeout, "for requests in flight after SIGTERM")->capture_default_str();
   app.add_option("--time-scale", o.time_scale, "speeds times this, times divided by it")->check(CLI::Range(0.01, 1e4));
   app.add_option("--fault", o.faults, "misbehave: nan, hang-metrics, die-after=5s, ... (repeatable)");
 }
 
-/// SIGTERM and SIGINT drain; a second one ends at once.
+/// SIGTERM and SIGINT drain. A repeated SIGTERM changes nothing, since supervisors may tell twice; a SIGINT during the
+/// drain ends at once.
 awaitable<void> serve(Options options, EngineService& service, asio::io_context& io) {
   asio::signal_set signals(io, SIGTERM, SIGINT);
   co_await signals.async_wait(asio::use_awaitable);
@@ -62,13 +63,14 @@ awaitable<void> serve(Options options, EngineService& service, asio::io_context&
   }
   service.begin_drain();
   log_line("ebb-engine", fmt::format("draining, {} in flight", service.engine().in_flight()));
-  auto impatient = [&io](boost::system::error_code ec, int) {
+  asio::signal_set impatient(io, SIGINT);
+  auto end_now = [&io](boost::system::error_code ec, int) {
     if (!ec) io.stop();
   };
-  signals.async_wait(std::move(impatient));
+  impatient.async_wait(std::move(end_now));
   const int aborted = co_await service.finish_drain(seconds_from(options.drain_timeout) / options.time_scale);
   log_line("ebb-engine", fmt::format("stopped, {} aborted", aborted));
-  signals.cancel();
+  impatient.cancel();
   service.stop();
   io.stop();
 }

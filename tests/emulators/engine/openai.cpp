@@ -26,7 +26,8 @@ Result<std::string> prompt_from(const json& body) {
   std::string joined;
   for (const json& id : *found) {
     if (!id.is_number_integer()) return invalid("only one prompt per request is supported");
-    joined += (joined.empty() ? "" : " ") + id.dump();
+    if (!joined.empty()) joined += ' ';
+    joined += id.dump();
   }
   return joined;
 }
@@ -38,9 +39,9 @@ Result<std::string> content_from(const json& message) {
   if (!content->is_array()) return invalid("'content' must be a text or a list of parts");
   std::string text;
   for (const json& part : *content) {
-    const auto piece = part.is_object() ? part.find("text") : part.end();
-    if (!part.is_object() || piece == part.end() || !piece->is_string()) return invalid("only text parts are supported");
-    text += piece->get<std::string>();
+    const bool is_text = part.is_object() && part.contains("text") && part.at("text").is_string();
+    if (!is_text) return invalid("only text parts are supported");
+    text += part.at("text").get<std::string>();
   }
   return text;
 }

@@ -29,7 +29,7 @@ SequenceSpec spec(std::uint64_t id, int prompt, int output) {
 }
 
 /// Runs until idle; the time that passed, and each sequence's tokens.
-struct Run {
+struct Ran {
   double seconds = 0;
   int steps = 0;
   int preempted = 0;
@@ -37,8 +37,8 @@ struct Run {
   std::map<std::uint64_t, double> ended_at;
 };
 
-Run run(Scheduler& scheduler) {
-  Run result;
+Ran run(Scheduler& scheduler) {
+  Ran result;
   while (const auto plan = scheduler.begin_step()) {
     result.seconds += plan->duration;
     result.preempted += plan->preempted;
@@ -64,7 +64,7 @@ TEST(Scheduler, IsIdleWithoutWork) {
 TEST(Scheduler, OneSequenceTakesPrefillPlusDecode) {
   Scheduler scheduler(small());
   scheduler.submit(spec(1, 50, 5));
-  const Run result = run(scheduler);
+  const Ran result = run(scheduler);
   // 50 tokens of prefill at 1000/s give the first token; four more at 10/s.
   EXPECT_NEAR(result.seconds, 0.05 + 4 * 0.1, 1e-9);
   EXPECT_EQ(result.tokens.at(1), 5);
@@ -86,7 +86,7 @@ TEST(Scheduler, ALargerBatchIsSlowerEachButFasterTogether) {
 TEST(Scheduler, ALongPromptIsPrefilledInChunks) {
   Scheduler scheduler(small());
   scheduler.submit(spec(1, 250, 1));
-  const Run result = run(scheduler);
+  const Ran result = run(scheduler);
   EXPECT_EQ(result.steps, 3);
   EXPECT_NEAR(result.seconds, 0.25, 1e-9);
 }
@@ -97,8 +97,9 @@ TEST(Scheduler, WhoFindsNoPlaceWaitsInOrderOfArrival) {
   ASSERT_TRUE(scheduler.begin_step());
   EXPECT_EQ(scheduler.running(), 4);
   EXPECT_EQ(scheduler.waiting(), 2);
-  scheduler.finish_step();
-  const Run result = run(scheduler);
+  Scheduler fresh(small());
+  for (std::uint64_t id = 1; id <= 6; ++id) fresh.submit(spec(id, 1, 10));
+  const Ran result = run(fresh);
   EXPECT_LT(result.ended_at.at(4), result.ended_at.at(5));
   EXPECT_LE(result.ended_at.at(5), result.ended_at.at(6));
 }
@@ -120,7 +121,7 @@ TEST(Scheduler, AFullCachePreemptsTheNewestAndLosesNoToken) {
   Scheduler scheduler(config);
   scheduler.submit(spec(1, 20, 30));
   scheduler.submit(spec(2, 20, 30));
-  const Run result = run(scheduler);
+  const Ran result = run(scheduler);
   EXPECT_GT(result.preempted, 0);
   EXPECT_EQ(result.tokens.at(1), 30);
   EXPECT_EQ(result.tokens.at(2), 30);

@@ -1,0 +1,120 @@
+#include "adapters/factory.hpp"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "adapters/exposition/scrape_source.hpp"
+#include "adapters/process/process_fleet.hpp"
+#include "adapters/prometheus/prometheus_source.hpp"
+
+namespace ebb {
+namespace {
+
+class PrometheusDemand final : public DemandSource {
+ public:
+  PrometheusDemand(SourceConfig config, HttpClient& http, Clock& clock)
+      : config_(std::move(config)), http_(http), clock_(clock) {}
+  awaitable<Reading<double>> read(TimePoint deadline) override {
+    std::string name = "replicas";
+    co_return co_await query_one(config_, std::move(name), http_, clock_, deadline);
+  }
+
+ private:
+  SourceConfig config_;
+  HttpClient& http_;
+  Clock& clock_;
+};
+
+std::map<DeploymentId, ProcessDeployment> deployments_on(const Config& config, const FleetId& fleet) {
+  std::map<DeploymentId, ProcessDeployment> out;
+  const auto add = [&](const DeploymentConfig& deployment, const std::string& model, bool rl) {
+    if (deployment.fleet == fleet) out[deployment.id] = {deployment, model, rl};
+  };
+  for (const ServiceConfig& service : config.services) {
+    for (const DeploymentConfig& deployment : service.deployments) add(deployment, service.model, false);
+  }
+  for (const JobConfig& job : config.jobs) {
+    for (const DeploymentConfig& deployment : job.deployments) add(deployment, job.model, true);
+  }
+  return out;
+}
+
+Gpus pool_gpus(const Config& config, const PoolId& name) {
+  const auto pool = std::find_if(config.pools.begin(), config.pools.end(), [&](const PoolConfig& p) { return p.name == name; });
+  return pool == config.pools.end() ? Gpus{0} : pool->gpus;
+}
+
+/// Names of environment variables that hold secrets: no engine inherits them.
+std::set<std::string> secret_variables(const Config& config) {
+  std::set<std::string> out;
+  const auto add = [&](const SecretRef& ref) {
+    if (ref.where.rfind("env:", 0) == 0) out.insert(ref.where.substr(4));
+  };
+  const auto add_source = [&](const SourceConfig& source) {
+    add(source.endpoint.bearer_token);
+    add(source.endpoint.basic_password);
+  };
+  for (const TokenConfig& token : config.api.tokens) add(token.secret);
+  for (const JobConfig& job : config.jobs) add_source(job.demand_source);
+  for (const ServiceConfig& service : config.services) {
+    for (const DeploymentConfig& deployment : service.deployments) {
+      for (const SourceConfig& source : deployment.sources) add_source(source);
+    }
+  }
+  return out;
+}
+
+std::shared_ptr<Fleet> process_fleet(const Config& config, const FleetConfig& fleet, std::shared_ptr<Fleet> before,
+                                     const FactoryParts& parts) {
+  auto deployments = deployments_on(config, fleet.name);
+  const Gpus gpus = pool_gpus(config, fleet.pool);
+  if (const auto kept = std::dynamic_pointer_cast<ProcessFleet>(before)) {
+    kept->configure(fleet, gpus, std::move(deployments));
+    return kept;
+  }
+  ProcessFleetOptions options;
+  options.fleet = fleet;
+  options.gpus = gpus;
+  options.deployments = std::move(deployments);
+  options.directory = fleet.directory.empty() ? config.state_dir + "/fleets/" + fleet.name.value : fleet.directory;
+  options.shim_path = parts.shim_path;
+  options.secret_variables = secret_variables(config);
+  return std::make_shared<ProcessFleet>(std::move(options), parts.http, parts.clock, parts.executor);
+}
+
+std::shared_ptr<MetricSource> source_of(const SourceConfig& config, const FactoryParts& parts) {
+  if (config.kind == SourceKind::prometheus) return std::make_shared<PrometheusSource>(config, parts.http, parts.clock);
+  return std::make_shared<ScrapeSource>(config, parts.http, parts.clock);
+}
+
+}  // namespace
+
+std::shared_ptr<const Wiring> make_wiring(const Config& config, const Wiring* before, const FactoryParts& parts) {
+  auto wiring = std::make_shared<Wiring>();
+  for (const FleetConfig& fleet : config.fleets) {
+    std::shared_ptr<Fleet> known;
+    if (before != nullptr && before->fleets.contains(fleet.name)) known = before->fleets.at(fleet.name);
+    wiring->fleets[fleet.name] = process_fleet(config, fleet, known, parts);
+  }
+  for (const ServiceConfig& service : config.services) {
+    for (const DeploymentConfig& deployment : service.deployments) {
+      for (const SourceConfig& source : deployment.sources) {
+        wiring->sources[deployment.id].push_back(source_of(source, parts));
+      }
+    }
+  }
+  for (const JobConfig& job : config.jobs) {
+    if (job.demand != DemandKind::metric) continue;
+    wiring->demand[job.name] = std::make_shared<PrometheusDemand>(job.demand_source, parts.http, parts.clock);
+  }
+  return wiring;
+}
+
+void close_wiring(const Wiring& wiring) {
+  for (const auto& [id, fleet] : wiring.fleets) {
+    if (const auto process = std::dynamic_pointer_cast<ProcessFleet>(fleet)) process->close();
+  }
+}
+
+}  // namespace ebb

@@ -1,0 +1,43 @@
+// Outbound HTTP over libcurl: one worker thread for every transfer of the daemon, awaitable from the control thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "daemon/ports/http_client.hpp"
+
+namespace ebb {
+
+struct CurlOptions {
+  Duration connect_timeout{3'000};    ///< of the request's own timeout, whichever is shorter
+  long idle_connections_max = 4'096;  ///< kept open between requests; one a target saves the handshake every sample
+  std::size_t header_bytes_max = 64u << 10;
+  std::string user_agent = "ebb";
+};
+
+class CurlWorker;
+
+/// Only http and https, no redirects (a token must not follow one), gzip accepted. `timeout` covers everything from
+/// the resolver to the last byte, so that a peer who trickles cannot hold a request. Beside the port's errors:
+/// `invalid` for a URL or header that cannot be sent, `exhausted` when no thread or descriptor is to be had.
+/// Error texts never contain the URL's user part, headers or bodies.
+///
+/// Cancelling the awaiting coroutine ends the transfer and completes with `cancelled`. The io_context of the callers
+/// must outlive `stop()`: answers are posted to it. Destroying the client stops it.
+class CurlClient : public HttpClient {
+ public:
+  explicit CurlClient(CurlOptions options = CurlOptions());
+  ~CurlClient() override;
+  CurlClient(const CurlClient&) = delete;
+  CurlClient& operator=(const CurlClient&) = delete;
+
+  awaitable<Result<HttpResponse>> send(HttpRequest request) override;
+
+  /// Ends every transfer with `cancelled` and joins the thread. Later requests are `cancelled` at once. Idempotent.
+  void stop();
+
+ private:
+  std::shared_ptr<CurlWorker> worker_;  ///< shared with cancellation handlers, which may fire after us
+};
+
+}  // namespace ebb

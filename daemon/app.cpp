@@ -1,0 +1,273 @@
+#include "daemon/app.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <curl/curl.h>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
+
+#include "adapters/factory.hpp"
+#include "adapters/http/curl_client.hpp"
+#include "daemon/api/api.hpp"
+#include "daemon/api/server.hpp"
+#include "daemon/core/reduce.hpp"
+#include "daemon/ports/control.hpp"
+#include "daemon/ports/spawn.hpp"
+#include "daemon/runtime/actuator.hpp"
+#include "daemon/runtime/board.hpp"
+#include "daemon/runtime/control_loop.hpp"
+#include "daemon/runtime/live_config.hpp"
+#include "daemon/runtime/logging.hpp"
+#include "daemon/runtime/observer.hpp"
+#include "daemon/runtime/process_lock.hpp"
+#include "daemon/runtime/sd_notify.hpp"
+#include "daemon/runtime/signals.hpp"
+#include "daemon/runtime/sqlite_ledger.hpp"
+#include "daemon/runtime/system_clock.hpp"
+#include "daemon/runtime/telemetry.hpp"
+#include "daemon/version.hpp"
+
+namespace ebb {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr Duration kConfigLookInterval{1'000};
+
+/// Frames refer to the App's members, which refer to the io_context: `drop_frames` ends what is still suspended while the
+/// members live (STYLE 31); the destructor then finds nothing to do.
+class LoopContext final : public asio::io_context {
+ public:
+  LoopContext() : asio::io_context(1) {}
+  void drop_frames() { shutdown(); }
+};
+
+/// Everything that runs, on one thread.
+class App final : public Control {
+ public:
+  App(LiveConfig& live, std::unique_ptr<SqliteLedger> ledger, std::string shim_path)
+      : live_(live), clock_(io_.get_executor()), ledger_(std::move(ledger)), shim_path_(std::move(shim_path)),
+        wiring_(make_wiring(*live.current(), nullptr, parts())), observer_(clock_), actuator_(io_.get_executor(), clock_),
+        telemetry_(kVersion), board_(clock_, telemetry_, systemd_),
+        loop_(io_.get_executor(),
+              {clock_, *ledger_, observer_, actuator_, board_, [this] { return live_.current(); }, [this] { return wiring_; }}),
+        api_(*this, *ledger_, clock_) {}
+
+  int run();
+
+  BoardView view() const override { return board_.view(); }
+  const std::deque<HistoryPoint>& history() const override { return board_.history(); }
+  awaitable<Result<Override>> set_override(Override wanted) override;
+  awaitable<Status> clear_override(OverrideId id, std::string by) override;
+  awaitable<Status> set_demand(JobId job, Demand demand) override;
+  std::string metrics_text() override { return telemetry_.text(clock_.now()); }
+  std::shared_ptr<void> subscribe(Listener listener) override { return board_.subscribe(std::move(listener)); }
+
+ private:
+  FactoryParts parts() { return {io_.get_executor(), http_, clock_, shim_path_}; }
+  awaitable<void> main();
+  awaitable<State> recovered();
+  awaitable<void> watch_config();
+  awaitable<Status> record_and_tell(Event event);
+  void reload(const char* why);
+  void stop();
+
+  LoopContext io_;
+  LiveConfig& live_;
+  SystemClock clock_;
+  CurlClient http_;
+  std::unique_ptr<SqliteLedger> ledger_;
+  std::string shim_path_;
+  std::shared_ptr<const Wiring> wiring_;
+  Observer observer_;
+  Actuator actuator_;
+  Telemetry telemetry_;
+  SdNotify systemd_;
+  Board board_;
+  ControlLoop loop_;
+  Api api_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<Signals> signals_;
+  bool stopping_ = false;
+  int status_ = 0;
+};
+
+int App::run() {
+  Result<std::unique_ptr<Server>> server = Server::listen(io_.get_executor(), live_.current()->api, api_);
+  if (!server.ok()) {
+    spdlog::error("listen=failed problem=\"{}\"", server.error().what);
+    return 1;
+  }
+  server_ = std::move(server.value());
+  board_.reloaded(live_.status(), live_.current());
+  signals_ = std::make_unique<Signals>(io_.get_executor(), [this] { stop(); }, [this] { reload("SIGHUP"); });
+  spdlog::info("version={} config_hash={} mode={} listen={} state_dir={}", kVersion, live_.current()->hash,
+               live_.current()->mode == Mode::act ? "act" : "advise", live_.current()->api.listen, live_.current()->state_dir);
+  spawn(io_.get_executor(), main());
+  spawn(io_.get_executor(), watch_config());
+  try {
+    io_.run();
+  } catch (const std::exception& failure) {
+    spdlog::critical("stopped=\"{}\"", failure.what());
+    status_ = 1;
+  }
+  http_.stop();
+  close_wiring(*wiring_);
+  ledger_->close();
+  io_.drop_frames();
+  return status_;
+}
+
+awaitable<void> App::main() {
+  State state = co_await recovered();
+  co_await loop_.run(std::move(state));
+  Event ended;
+  ended.at = clock_.now();
+  ended.kind = "stopped";
+  (void)co_await ledger_->record(std::move(ended));
+  server_->stop();
+  io_.stop();
+}
+
+/// What the last run left: its state, and its unfinished actions closed against what the fleets show.
+awaitable<State> App::recovered() {
+  Result<Recovered> before = co_await ledger_->recover();
+  if (!before.ok()) {
+    spdlog::critical("ledger=unreadable problem=\"{}\"", before.error().what);
+    status_ = 1;
+    stop();
+    co_return State();
+  }
+  State state = std::move(before.value().state);
+  const auto config = live_.current();
+  Observation seen = co_await observer_.observe(config, wiring_, clock_.now() + config->observe_timeout);
+  const std::vector<Finished> endings = closed(before.value().unfinished, seen, clock_.now());
+  std::vector<Outcome> outcomes;
+  for (const Finished& ending : endings) {
+    state = reduce(std::move(state), ending.outcome, ending.action);
+    board_.finished(ending);
+    outcomes.push_back(ending.outcome);
+  }
+  if (!outcomes.empty()) (void)co_await ledger_->record(std::move(outcomes));
+  state.started_at = clock_.now();
+  Event started;
+  started.at = state.started_at;
+  started.kind = "started";
+  started.detail = std::string(kVersion) + " config " + config->hash;
+  (void)co_await ledger_->record(std::move(started));
+  spdlog::info("recovered_tick={} leases={} unfinished={}", state.tick, state.leases.size(), endings.size());
+  co_return state;
+}
+
+awaitable<Status> App::record_and_tell(Event event) {
+  event.at = clock_.now();
+  Event copy = event;
+  Result<std::uint64_t> written = co_await ledger_->record(std::move(copy));
+  if (!written.ok()) co_return written.error();
+  loop_.tell(std::move(event));
+  co_return Done();
+}
+
+awaitable<Result<Override>> App::set_override(Override wanted) {
+  wanted.created_at = clock_.now();
+  wanted.id = OverrideId(std::string(to_string(wanted.kind)) + "-" + std::to_string(wanted.created_at.time_since_epoch().count()));
+  Event event;
+  event.kind = "override_set";
+  event.subject = wanted.target;
+  event.detail = wanted.reason;
+  event.set = wanted;
+  Status done = co_await record_and_tell(std::move(event));
+  if (!done.ok()) co_return done.error();
+  co_return wanted;
+}
+
+awaitable<Status> App::clear_override(OverrideId id, std::string by) {
+  const BoardView now = board_.view();
+  if (now.state == nullptr || !now.state->overrides.contains(id)) {
+    Error error;
+    error.code = ErrorCode::not_found;
+    error.what = "there is no override '" + id.value + "'";
+    co_return error;
+  }
+  Event event;
+  event.kind = "override_cleared";
+  event.subject = id.value;
+  event.detail = "by " + by;
+  event.cleared = id;
+  co_return co_await record_and_tell(std::move(event));
+}
+
+awaitable<Status> App::set_demand(JobId job, Demand demand) {
+  demand.set_at = clock_.now();
+  Event event;
+  event.kind = "demand_set";
+  event.subject = job.value;
+  event.demand = demand;
+  co_return co_await record_and_tell(std::move(event));
+}
+
+awaitable<void> App::watch_config() {
+  while (!stopping_) {
+    co_await clock_.sleep_until(clock_.now() + kConfigLookInterval);
+    if (!stopping_ && live_.file_changed()) reload("file changed");
+  }
+}
+
+void App::reload(const char* why) {
+  systemd_.reloading();
+  const ReloadStatus status = live_.reload(clock_.now());
+  if (status.ok) {
+    wiring_ = make_wiring(*live_.current(), wiring_.get(), parts());
+    spdlog::info("reload=ok why=\"{}\" config_hash={}", why, live_.current()->hash);
+    loop_.poke();
+  } else {
+    spdlog::error("reload=refused why=\"{}\" kept={} problems=\"{}\"", why, live_.current()->hash, status.problems);
+  }
+  board_.reloaded(status, live_.current());
+  systemd_.ready();
+}
+
+void App::stop() {
+  if (std::exchange(stopping_, true)) return;
+  spdlog::info("stopping=\"replicas are left running\"");
+  systemd_.stopping();
+  loop_.stop();
+}
+
+std::string beside_this_program(const char* name) {
+  std::error_code ignored;
+  return (std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / name).string();
+}
+
+}  // namespace
+
+int run_daemon(const RunOptions& options) {
+  Result<std::unique_ptr<LiveConfig>> live = LiveConfig::open(options.config_path);
+  if (!live.ok()) {
+    std::cerr << live.error().what;
+    return 2;
+  }
+  const std::shared_ptr<const Config> config = (*live)->current();
+  start_logging(config->log_level);
+  const Result<std::unique_ptr<ProcessLock>> lock = ProcessLock::take(config->state_dir);
+  if (!lock.ok()) {
+    std::cerr << "ebbd: " << lock.error().what << "\n";
+    return 1;
+  }
+  const std::string path = config->ledger.path.empty() ? config->state_dir + "/ebb.db" : config->ledger.path;
+  Result<std::unique_ptr<SqliteLedger>> ledger = SqliteLedger::open(path, config->ledger, kVersion);
+  if (!ledger.ok()) {
+    std::cerr << "ebbd: " << ledger.error().what << "\n";
+    return 1;
+  }
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  const std::string shim = options.shim_path.empty() ? beside_this_program("ebb-shim") : options.shim_path;
+  App app(**live, std::move(*ledger), shim);
+  return app.run();
+}
+
+}  // namespace ebb

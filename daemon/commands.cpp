@@ -1,0 +1,36 @@
+#include "daemon/commands.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "daemon/runtime/ledger_reader.hpp"
+
+namespace ebb {
+
+int explain_command(const ExplainOptions& options, std::ostream& out, std::ostream& err) {
+  std::optional<TimePoint> at;
+  if (!options.at.empty()) {
+    at = from_iso(options.at);
+    if (!at) {
+      err << "ebbd explain: --at is a time such as 2026-03-01T14:03:20Z, got '" << options.at << "'\n";
+      return 2;
+    }
+  }
+  const Result<nlohmann::json> decision = read_decision(options.db, at, options.tick);
+  if (!decision.ok()) {
+    err << "ebbd explain: " << decision.error().what << "\n";
+    return 1;
+  }
+  if (options.json) {
+    out << decision->dump(2) << "\n";
+    return 0;
+  }
+  out << "tick " << decision->value("tick", 0) << " at " << decision->value("at", "") << (decision->value("early", false) ? " (early)" : "") << "\n";
+  std::string stage;
+  for (const nlohmann::json& step : decision->at("why")) {
+    if (step.value("stage", "") != stage) out << (stage = step.value("stage", "")) << "\n";
+    out << "  " << step.value("text", "") << "\n";
+  }
+  return 0;
+}
+
+}  // namespace ebb

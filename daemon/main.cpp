@@ -1,0 +1,43 @@
+// ebbd: parses flags and hands over to a command.
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "config/load.hpp"
+#include "daemon/app.hpp"
+#include "daemon/commands.hpp"
+#include "daemon/version.hpp"
+
+int main(int argc, char** argv) {
+  CLI::App app{"ebbd: when production ebbs, RL flows", "ebbd"};
+  app.require_subcommand(1);
+  int status = 0;
+
+  ebb::RunOptions run;
+  auto* run_command = app.add_subcommand("run", "run the daemon");
+  run_command->add_option("--config", run.config_path, "configuration file")->default_val("/etc/ebb/ebb.yaml");
+  run_command->add_option("--shim", run.shim_path, "path of ebb-shim; default: beside this program");
+  run_command->callback([&] { status = ebb::run_daemon(run); });
+
+  std::string file;
+  auto* check = app.add_subcommand("check-config", "say everything that is wrong with a configuration (exit 2) or nothing (exit 0)");
+  check->add_option("file", file, "configuration file")->required();
+  check->callback([&] { status = ebb::check_config_command(file, std::cout, std::cerr); });
+
+  ebb::ExplainOptions explain;
+  auto* why = app.add_subcommand("explain", "why a tick decided what it did, from the ledger's file");
+  why->add_option("--db", explain.db, "the ledger's file")->required();
+  auto* at = why->add_option("--at", explain.at, "the newest tick at or before this time (ISO 8601, UTC)");
+  why->add_option("--tick", explain.tick, "this tick")->excludes(at);
+  why->add_flag("--json", explain.json, "the decision as JSON");
+  why->callback([&] { status = ebb::explain_command(explain, std::cout, std::cerr); });
+
+  app.add_subcommand("version", "print the version")->callback([] { std::cout << "ebbd " << ebb::kVersion << "\n"; });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& bad) {
+    const int code = app.exit(bad);
+    return code == 0 ? 0 : 2;
+  }
+  return status;
+}

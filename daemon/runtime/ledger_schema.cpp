@@ -1,0 +1,109 @@
+#include "daemon/runtime/ledger_schema.hpp"
+
+#include <array>
+#include <filesystem>
+
+namespace ebb {
+namespace {
+
+// What leads from schema i to i + 1; each runs in a transaction of its own together with its version number.
+constexpr std::array<const char*, kLedgerSchema> kMigrations{R"sql(
+CREATE TABLE decisions(
+  tick INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, early INTEGER NOT NULL, build TEXT NOT NULL, actions INTEGER NOT NULL,
+  decision TEXT NOT NULL, observation TEXT, state_before TEXT, state TEXT) STRICT;
+CREATE INDEX decisions_by_time ON decisions(at_ms);
+CREATE INDEX decisions_with_actions ON decisions(tick) WHERE actions > 0;
+CREATE INDEX decisions_in_full ON decisions(tick) WHERE observation IS NOT NULL;
+CREATE TABLE state(
+  id INTEGER PRIMARY KEY CHECK (id = 1), tick INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+  events_at INTEGER NOT NULL, events_before INTEGER NOT NULL, state TEXT NOT NULL) STRICT;
+CREATE TABLE actions(
+  id TEXT PRIMARY KEY, tick INTEGER NOT NULL, kind TEXT NOT NULL, deployment TEXT NOT NULL, recorded_at_ms INTEGER NOT NULL,
+  action_json TEXT NOT NULL, outcome TEXT, outcome_at_ms INTEGER, outcome_json TEXT, outcome_after_tick INTEGER) STRICT;
+CREATE INDEX actions_by_tick ON actions(tick);
+CREATE INDEX actions_by_time ON actions(recorded_at_ms);
+CREATE INDEX actions_open ON actions(tick) WHERE outcome IS NULL;
+CREATE INDEX actions_by_end ON actions(outcome_after_tick);
+CREATE TABLE events(
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
+  event TEXT NOT NULL) STRICT;
+CREATE INDEX events_by_time ON events(at_ms);
+PRAGMA application_id = 0x65626231;
+)sql"};
+
+// "ebb1": tells our files from other programs' before anything is written to one.
+constexpr std::int64_t kApplicationId = 0x65626231;
+
+Error refused(const std::string& path, const std::string& what) {
+  return {ErrorCode::malformed,
+          "the ledger " + path + " is damaged or no ledger: " + what +
+              ". It was left as it is; to start with an empty one, move it aside together with its -wal and -shm files",
+          false};
+}
+
+/// An error of reading the file, as what it says of the file.
+Error judged(const std::string& path, const Error& error) {
+  if (error.code == ErrorCode::malformed) return refused(path, error.what);
+  return {error.code, "the ledger " + path + " cannot be opened: " + error.what, error.retryable};
+}
+
+Status migrate(Database& db, std::int64_t version) {
+  for (std::size_t i = static_cast<std::size_t>(version); i < kMigrations.size(); ++i) {
+    const std::string stamp = "PRAGMA user_version = " + std::to_string(i + 1);
+    Status done = db.atomically([&]() -> Status {
+      if (Status step = db.run(kMigrations[i]); !step.ok()) return step;
+      return db.run(stamp.c_str());
+    });
+    if (!done.ok()) return done;
+  }
+  return Done{};
+}
+
+/// A log that holds commits beside a file that holds nothing: SQLite would drop the log and begin anew.
+bool lost_its_body(const std::string& path) {
+  std::error_code none;
+  const auto body = std::filesystem::file_size(path, none);
+  if (!none && body > 0) return false;
+  const auto log = std::filesystem::file_size(path + "-wal", none);
+  return !none && log > 0;
+}
+
+}  // namespace
+
+Status check_before_opening(const std::string& path) {
+  if (lost_its_body(path)) return refused(path, "the file is empty or gone, but its -wal file holds records");
+  return Done{};
+}
+
+Status prepare_ledger_file(Database& db, const std::string& path) {
+  db.leave_log_on_close(true);
+  const Result<std::int64_t> version = db.number("PRAGMA user_version");
+  if (!version.ok()) return judged(path, version.error());
+  const Result<std::int64_t> tables = db.number("SELECT count(*) FROM sqlite_schema");
+  if (!tables.ok()) return judged(path, tables.error());
+  const Result<std::int64_t> application = db.number("PRAGMA application_id");
+  if (!application.ok()) return judged(path, application.error());
+  if (*tables > 0 && *application != kApplicationId) return refused(path, "it belongs to another program");
+  if (*version > kLedgerSchema) {
+    return Error{ErrorCode::conflict,
+                 "the ledger " + path + " has schema " + std::to_string(*version) + ", this build knows up to " +
+                     std::to_string(kLedgerSchema) + ": run the newer ebbd, or move the file aside",
+                 false};
+  }
+  if (*tables > 0) {
+    const Result<std::string> check = db.text("PRAGMA quick_check(1)");
+    if (!check.ok()) return judged(path, check.error());
+    if (*check != "ok") return refused(path, *check);
+  }
+  // auto_vacuum must be set before the first table is made. The limit keeps the -wal file from staying as large as
+  // the largest transaction was.
+  const Status set = db.run(
+      "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+      "PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864");
+  if (!set.ok()) return judged(path, set.error());
+  if (const Status done = migrate(db, *version); !done.ok()) return judged(path, done.error());
+  db.leave_log_on_close(false);
+  return Done{};
+}
+
+}  // namespace ebb

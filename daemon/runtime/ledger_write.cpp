@@ -1,0 +1,184 @@
+#include "daemon/runtime/ledger_write.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "daemon/model/json.hpp"
+
+namespace ebb {
+namespace {
+
+using nlohmann::json;
+
+// Rows a step of the clean-up removes from one table at most: some milliseconds, which is what an intent may have to wait.
+constexpr std::int64_t kBatch = 200;
+
+std::int64_t ms(TimePoint at) { return at.time_since_epoch().count(); }
+std::int64_t signed_of(std::uint64_t tick) { return static_cast<std::int64_t>(tick); }
+
+/// Words from outside (an engine's error text) may hold bytes that are no UTF-8; they must not stop a record.
+std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+/// The sentences are rendered again when read; kept, they would be two thirds of the file.
+std::string text_of(const Decision& decision) {
+  json value = to_json(decision);
+  for (json& step : value["why"]) step.erase("text");
+  return text_of(value);
+}
+
+Status done_or(const Result<std::int64_t>& changed) {
+  if (!changed.ok()) return changed.error();
+  return Done{};
+}
+
+Status insert_decision(Database& db, const Observation& seen, const Decision& decision, const std::string& state,
+                       const std::string& build) {
+  // The state before is the newest one until the next statement replaces it.
+  Result<Statement> insert = db.prepare(
+      "INSERT INTO decisions(tick, at_ms, early, build, actions, decision, observation, state_before, state) "
+      "VALUES(?1,?2,?3,?4,?5,?6,?7, CASE WHEN ?7 IS NULL THEN NULL ELSE (SELECT state FROM state) END, ?8)");
+  if (!insert.ok()) return insert.error();
+  insert->bind(signed_of(decision.tick)).bind(ms(decision.at)).bind(std::int64_t{decision.early}).bind(build);
+  insert->bind(static_cast<std::int64_t>(decision.plan.actions.size())).bind(text_of(decision));
+  if (kept_in_full(decision)) insert->bind(text_of(to_json(seen))).bind(state);
+  else insert->bind_null().bind_null();
+  return done_or(insert->run());
+}
+
+Status replace_state(Database& db, const Decision& decision, const std::string& state) {
+  Result<Statement> replace = db.prepare(
+      "INSERT INTO state(id, tick, at_ms, events_at, events_before, state) "
+      "VALUES(1, ?1, ?2, (SELECT coalesce(max(seq), 0) FROM events), 0, ?3) ON CONFLICT(id) DO UPDATE SET "
+      "tick = excluded.tick, at_ms = excluded.at_ms, events_before = events_at, events_at = excluded.events_at, "
+      "state = excluded.state");
+  if (!replace.ok()) return replace.error();
+  return done_or(replace->bind(signed_of(decision.tick)).bind(ms(decision.at)).bind(state).run());
+}
+
+Status insert_action(Database& db, const Decision& decision, const Action& action) {
+  Result<Statement> insert =
+      db.prepare("INSERT INTO actions(id, tick, kind, deployment, recorded_at_ms, action_json) VALUES(?,?,?,?,?,?)");
+  if (!insert.ok()) return insert.error();
+  insert->bind(action.id.value).bind(signed_of(decision.tick)).bind(to_string(action.kind)).bind(action.deployment.value);
+  return done_or(insert->bind(ms(decision.at)).bind(text_of(to_json(action))).run());
+}
+
+Status write_unmatched(Database& db, const Outcome& outcome) {
+  Result<Statement> known = db.prepare("SELECT 1 FROM actions WHERE id = ?");
+  if (!known.ok()) return known.error();
+  const Result<bool> row = known->bind(outcome.action.value).step();
+  if (!row.ok()) return row.error();
+  if (*row) return Done{};  // told twice: the first word stays
+  Event event;
+  event.at = outcome.at;
+  event.kind = "action_unrecorded";
+  event.subject = outcome.action.value;
+  event.detail = std::string(to_string(outcome.kind)) + (outcome.detail.empty() ? "" : ": " + outcome.detail);
+  const Result<std::uint64_t> written = write_event(db, event);
+  if (!written.ok()) return written.error();
+  return Done{};
+}
+
+Result<std::int64_t> change(Database& db, const char* sql, std::int64_t limit) {
+  Result<Statement> statement = db.prepare(sql);
+  if (!statement.ok()) return statement.error();
+  return statement->bind(limit).bind(kBatch).run();
+}
+
+Result<std::int64_t> used_bytes(Database& db) {
+  const Result<std::int64_t> pages = db.number("PRAGMA page_count");
+  const Result<std::int64_t> free = db.number("PRAGMA freelist_count");
+  const Result<std::int64_t> size = db.number("PRAGMA page_size");
+  for (const Result<std::int64_t>* part : {&pages, &free, &size}) {
+    if (!part->ok()) return part->error();
+  }
+  return (*pages - *free) * *size;
+}
+
+}  // namespace
+
+bool kept_in_full(const Decision& decision) {
+  return !decision.plan.actions.empty() || decision.tick % kFullEvery == 0;
+}
+
+Status write_decision(Database& db, const Observation& seen, const Decision& decision, const std::string& build) {
+  const std::string state = text_of(to_json(decision.next));
+  return db.atomically([&]() -> Status {
+    if (Status done = insert_decision(db, seen, decision, state, build); !done.ok()) return done;
+    if (Status done = replace_state(db, decision, state); !done.ok()) return done;
+    for (const Action& action : decision.plan.actions) {
+      if (Status done = insert_action(db, decision, action); !done.ok()) return done;
+    }
+    return Done{};
+  });
+}
+
+Status write_outcomes(Database& db, const std::vector<Outcome>& outcomes) {
+  return db.atomically([&]() -> Status {
+    for (const Outcome& outcome : outcomes) {
+      Result<Statement> update = db.prepare(
+          "UPDATE actions SET outcome = ?1, outcome_at_ms = ?2, outcome_json = ?3, "
+          "outcome_after_tick = (SELECT tick FROM state) WHERE id = ?4 AND outcome IS NULL");
+      if (!update.ok()) return update.error();
+      update->bind(to_string(outcome.kind)).bind(ms(outcome.at)).bind(text_of(to_json(outcome))).bind(outcome.action.value);
+      const Result<std::int64_t> changed = update->run();
+      if (!changed.ok()) return changed.error();
+      if (*changed > 0) continue;
+      if (Status done = write_unmatched(db, outcome); !done.ok()) return done;
+    }
+    return Done{};
+  });
+}
+
+Result<std::uint64_t> write_event(Database& db, const Event& event) {
+  Result<Statement> insert = db.prepare("INSERT INTO events(at_ms, kind, subject, event) VALUES(?,?,?,?) RETURNING seq");
+  if (!insert.ok()) return insert.error();
+  insert->bind(ms(event.at)).bind(event.kind).bind(event.subject).bind(text_of(to_json(event)));
+  const Result<bool> row = insert->step();
+  if (!row.ok()) return row.error();
+  const auto seq = static_cast<std::uint64_t>(insert->number(0));
+  // The row counts once the statement has run to its end.
+  if (const Result<bool> end = insert->step(); !end.ok()) return end.error();
+  return seq;
+}
+
+Result<bool> clean_up_a_little(Database& db, const Retention& retention) {
+  const std::int64_t oldest = ms(retention.now) - retention.config.keep.count();
+  const std::int64_t last = signed_of(retention.tick) - retention.config.max_decisions;
+  struct Sweep {
+    const char* sql;
+    std::int64_t limit;
+  };
+  std::vector<Sweep> sweeps{
+      {"DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE at_ms < ?1 AND tick NOT IN "
+       "(SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY at_ms LIMIT ?2)", oldest},
+      {"DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE tick <= ?1 AND tick NOT IN "
+       "(SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY tick LIMIT ?2)", last},
+      {"DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE recorded_at_ms < ?1 AND outcome IS NOT NULL "
+       "ORDER BY recorded_at_ms LIMIT ?2)", oldest},
+      {"DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE tick <= ?1 AND outcome IS NOT NULL "
+       "ORDER BY tick LIMIT ?2)", last},
+      // What a restart folds again stays.
+      {"DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at_ms < ?1 AND "
+       "seq <= (SELECT events_before FROM state) ORDER BY at_ms LIMIT ?2)", oldest}};
+  const Result<std::int64_t> used = used_bytes(db);
+  if (!used.ok()) return used.error();
+  if (*used > retention.bytes_max) {
+    const Result<std::int64_t> full = db.number("SELECT count(*) FROM decisions WHERE observation IS NOT NULL");
+    if (!full.ok()) return full.error();
+    const char* thin = "UPDATE decisions SET observation = NULL, state_before = NULL, state = NULL WHERE tick IN "
+                       "(SELECT tick FROM decisions WHERE observation IS NOT NULL AND tick < ?1 ORDER BY tick LIMIT ?2)";
+    const char* drop = "DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE tick < ?1 AND tick NOT IN "
+                       "(SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY tick LIMIT ?2)";
+    sweeps.push_back({*full > 1 ? thin : drop, signed_of(retention.tick)});
+  }
+  bool more = false;
+  for (const Sweep& sweep : sweeps) {
+    const Result<std::int64_t> removed = change(db, sweep.sql, sweep.limit);
+    if (!removed.ok()) return removed.error();
+    more = more || *removed >= kBatch;
+  }
+  if (Status vacuumed = db.run("PRAGMA incremental_vacuum(256)"); !vacuumed.ok()) return vacuumed.error();
+  return more;
+}
+
+}  // namespace ebb

@@ -1,0 +1,68 @@
+#include "daemon/runtime/sd_notify.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+
+namespace ebb {
+namespace {
+
+std::string taken(const char* name) {
+  const char* value = std::getenv(name);
+  std::string out = value == nullptr ? "" : value;
+  ::unsetenv(name);
+  return out;
+}
+
+std::optional<std::int64_t> number(const std::string& text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+SdNotify::SdNotify() : address_(taken("NOTIFY_SOCKET")) {
+  const auto every_us = number(taken("WATCHDOG_USEC"));
+  const std::string whom = taken("WATCHDOG_PID");
+  // The variable may have been inherited from a parent that systemd watches.
+  const bool us = whom.empty() || number(whom) == std::int64_t{::getpid()};
+  if (every_us && *every_us > 0 && us) interval_ = Duration{*every_us / 2'000};
+  if (!address_.empty()) socket_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+SdNotify::~SdNotify() {
+  if (socket_ >= 0) ::close(socket_);
+}
+
+void SdNotify::send(const std::string& message) {
+  sockaddr_un target{};
+  target.sun_family = AF_UNIX;
+  if (socket_ < 0 || address_.size() >= sizeof(target.sun_path)) return;
+  std::memcpy(target.sun_path, address_.data(), address_.size());
+  // "@name" is an abstract address: a leading NUL, and no trailing one counted.
+  if (target.sun_path[0] == '@') target.sun_path[0] = '\0';
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address_.size());
+  (void)!::sendto(socket_, message.data(), message.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&target), length);
+}
+
+void SdNotify::ready() { send("READY=1"); }
+void SdNotify::stopping() { send("STOPPING=1"); }
+void SdNotify::watchdog() { send("WATCHDOG=1"); }
+void SdNotify::status(const std::string& line) { send("STATUS=" + line); }
+
+void SdNotify::reloading() {
+  timespec now{};
+  // CLOCK_MONOTONIC is part of this protocol, not a time the daemon acts on.
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t us = std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1'000;
+  send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(us));
+}
+
+}  // namespace ebb
