@@ -71,6 +71,7 @@ std::shared_ptr<Fleet> process_fleet(const Config& config, const FleetConfig& fl
   const Gpus gpus = pool_gpus(config, fleet.pool);
   if (const auto kept = std::dynamic_pointer_cast<ProcessFleet>(before)) {
     kept->configure(fleet, gpus, std::move(deployments));
+    kept->hide(secret_variables(config));
     return kept;
   }
   ProcessFleetOptions options;

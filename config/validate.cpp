@@ -78,7 +78,7 @@ class Validator {
     for (std::size_t i = 0; i < config_.pools.size(); ++i) pools_.add(at("pools", i), config_.pools[i].name.value);
     for (std::size_t i = 0; i < config_.fleets.size(); ++i) fleets_.add(at("fleets", i), config_.fleets[i].name.value);
     for (std::size_t i = 0; i < config_.fleets.size(); ++i) check_fleet(config_.fleets[i], at("fleets", i));
-    check_ports();
+    check_host();
     for (std::size_t i = 0; i < config_.services.size(); ++i) check_service(config_.services[i], at("services", i));
     for (std::size_t i = 0; i < config_.jobs.size(); ++i) check_job(config_.jobs[i], at("jobs", i));
     check_floors();
@@ -160,11 +160,27 @@ class Validator {
     }
   }
 
-  void check_ports() {
+  /// The names of the GPUs a fleet hands out.
+  [[nodiscard]] std::set<std::string> gpus_of(const FleetConfig& fleet) const {
+    if (!fleet.gpu_ids.empty()) return {fleet.gpu_ids.begin(), fleet.gpu_ids.end()};
+    std::set<std::string> ids;
+    const PoolConfig* pool = pool_of(fleet.pool);
+    for (int i = 0; pool != nullptr && i < pool->gpus.count; ++i) ids.insert(std::to_string(i));
+    return ids;
+  }
+
+  /// Process fleets share this host: its ports and its GPUs.
+  void check_host() {
     for (std::size_t i = 0; i < config_.fleets.size(); ++i) {
       for (std::size_t j = 0; j < i; ++j) {
         const FleetConfig& a = config_.fleets[i];
         const FleetConfig& b = config_.fleets[j];
+        const std::set<std::string> others = gpus_of(b);
+        for (const std::string& id : a.pool == b.pool ? std::set<std::string>{} : gpus_of(a)) {
+          if (!others.contains(id)) continue;
+          report_.add(at("fleets", i) + ".gpu_ids", "GPU " + id + " belongs to fleet '" + b.name.value + "' too: name each fleet's own in gpu_ids");
+          break;
+        }
         if (a.first_port <= b.last_port && b.first_port <= a.last_port) {
           report_.add(at("fleets", i) + ".first_port", "its ports overlap those of fleet '" + b.name.value + "'");
         }

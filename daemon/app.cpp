@@ -1,10 +1,10 @@
 #include "daemon/app.hpp"
 
-#include <sys/stat.h>
-#include <unistd.h>
+#include <sys/resource.h>
+
+#include <algorithm>
 
 #include <boost/asio/io_context.hpp>
-#include <curl/curl.h>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -238,6 +238,14 @@ void App::stop() {
   loop_.stop();
 }
 
+/// A connection to each of a thousand engines needs more than the usual 1,024 descriptors.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 65'536);
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 std::string beside_this_program(const char* name) {
   std::error_code ignored;
   return (std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / name).string();
@@ -264,7 +272,7 @@ int run_daemon(const RunOptions& options) {
     std::cerr << "ebbd: " << ledger.error().what << "\n";
     return 1;
   }
-  curl_global_init(CURL_GLOBAL_DEFAULT);
+  raise_descriptor_limit();
   const std::string shim = options.shim_path.empty() ? beside_this_program("ebb-shim") : options.shim_path;
   App app(**live, std::move(*ledger), shim);
   return app.run();

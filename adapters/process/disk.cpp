@@ -46,11 +46,11 @@ void read_words(ReplicaOnDisk& replica, const std::string& dir) {
 
 bool lives(const std::string& dir) { return shim::probe_lock(dir + "/" + shim::kAliveLock) == LockState::held; }
 
-/// Kills what is left of a shim that died without a word, and counts what was there.
-int kill_survivors(const ReplicaOnDisk& replica, const std::string& dir) {
+/// Kills what is left of a shim that died without a word, and says what was there.
+std::vector<shim::ProcessId> kill_survivors(const ReplicaOnDisk& replica, const std::string& dir) {
   const std::vector<shim::ProcessId> left = survivors(replica.record, dir, shim::all_processes());
   for (const shim::ProcessId& process : left) shim::kill_exactly(process, SIGKILL);
-  return static_cast<int>(left.size());
+  return left;
 }
 
 ReplicaOnDisk read_replica(const std::string& dir, ReplicaId id, const std::string& boot) {
@@ -153,7 +153,7 @@ Status retire(const Paths& paths, const ReplicaId& id, std::size_t keep) {
   read_record(replica, dir);
   read_words(replica, dir);
   const bool other_boot = replica.record && replica.record->boot_id != shim::boot_id();
-  if (!replica.exit && !other_boot && kill_survivors(replica, dir) > 0) {
+  if (!replica.exit && !other_boot && !kill_survivors(replica, dir).empty()) {
     return Error{ErrorCode::conflict, "processes of replica " + id.value + " are still there", false};
   }
   const std::string to = paths.ended() + "/" + shim::file_name(id.value);

@@ -74,9 +74,9 @@ struct ReplicaOnDisk {
   std::optional<shim::Order> evict;
   std::optional<Leaving> leaving;
   std::optional<TimePoint> ready_at;
-  std::string refused;    ///< why the shim did not start it
-  std::string last_line;  ///< of the engine's log; only of one that has ended
-  int survivors = 0;      ///< processes of a dead shim that are still there; they have been killed
+  std::string refused;                     ///< why the shim did not start it
+  std::string last_line;                   ///< of the engine's log; only of one that has ended
+  std::vector<shim::ProcessId> survivors;  ///< processes of a dead shim that were still there; they have been killed
 };
 
 /// A slot's lock.

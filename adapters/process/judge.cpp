@@ -97,9 +97,11 @@ Verdict judge(const Facts& facts, const Memory& memory) {
   const bool recorded = disk.record || !disk.broken.empty();
   if (!recorded && facts.spawning) return living(facts);
   if (memory.gone) return gone(facts);
-  if (disk.survivors > 0) {
-    return remains(facts, memory, std::to_string(disk.survivors) + " processes outlived its shim and are being killed");
+  if (facts.survivors > 0) {
+    const std::string count = std::to_string(facts.survivors);
+    return remains(facts, memory, count + " processes outlived its shim and are being killed");
   }
+  if (facts.slot_held) return remains(facts, memory, "its shim is dead, something of it still holds its slot's lock");
   if (!recorded) return gone(facts);  // nothing ran, so no GPU can be its
   if (facts.gpus == GpuUse::busy) return remains(facts, memory, "ended, its GPUs' memory is still in use");
   if (facts.gpus == GpuUse::unknown)

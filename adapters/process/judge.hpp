@@ -17,6 +17,7 @@ struct Memory {
   TimePoint since{};
   std::optional<TimePoint> leaving_seen;  ///< when it was first seen to be told, or to be on its way out
   std::optional<TimePoint> dead_seen;     ///< when its shim was first seen dead
+  std::vector<shim::ProcessId> killed;    ///< survivors of its shim; a dying one loses its marks before its GPU memory
   bool gone = false;                      ///< was seen gone; the slot may be another's since
 };
 
@@ -25,6 +26,8 @@ struct Facts {
   const ReplicaOnDisk& disk;
   const Health* health = nullptr;  ///< null when never probed
   GpuUse gpus = GpuUse::free;      ///< of its slots, after its shim was seen dead
+  std::size_t survivors = 0;       ///< processes that outlived its shim and are not dead yet
+  bool slot_held = false;          ///< a slot's lock is still held in its name although its shim is dead
   bool spawning = false;           ///< this daemon is starting it right now
   bool other_boot = false;         ///< recorded before the host's last restart
   Duration grace{30'000};          ///< after the deadline, until it counts as lost

@@ -41,6 +41,19 @@ std::string absolute(const std::string& path) {
   return text;
 }
 
+/// The processes of both lists that still exist under their start time, each once. One that is being killed may have
+/// lost its environment and still be giving its GPU's memory back, so it is followed by number until it is a zombie.
+std::vector<shim::ProcessId> not_dead(std::vector<shim::ProcessId> known, const std::vector<shim::ProcessId>& found) {
+  for (const shim::ProcessId& process : found) {
+    if (std::find(known.begin(), known.end(), process) == known.end()) known.push_back(process);
+  }
+  std::erase_if(known, [](const shim::ProcessId& process) {
+    const std::optional<shim::ProcessStat> stat = shim::read_stat(process.pid);
+    return !stat || stat->start_ticks != process.start_ticks || stat->state == 'Z' || stat->state == 'X';
+  });
+  return known;
+}
+
 /// One order into one replica's directory. What does not exist or has ended needs none.
 Status write_order(const std::string& dir, const char* name, const shim::Order& order) {
   std::error_code error;
@@ -136,6 +149,12 @@ ReplicaSeen ProcessFleet::seen_of(const ReplicaOnDisk& disk, const Scan& scan, c
   process::Facts facts(disk);
   facts.health = health_->of(disk.id);
   facts.gpus = memory.dead_seen && !memory.gone ? gpus_of(disk, scan, *memory.dead_seen) : GpuUse::free;
+  memory.killed = not_dead(std::move(memory.killed), disk.survivors);
+  // What this very scan has killed counts until the next one: whoever was there a moment ago is not "gone" yet.
+  facts.survivors = std::max(memory.killed.size(), disk.survivors.size());
+  facts.slot_held = !disk.alive && std::any_of(scan.slots.begin(), scan.slots.end(), [&](const auto& slot) {
+    return slot.second.held && slot.second.holder == disk.id.value;
+  });
   facts.spawning = spawning_.contains(disk.id);
   facts.other_boot = disk.record && disk.record->boot_id != boot;
   facts.grace = options_.lost_grace;

@@ -15,8 +15,13 @@ Draft count_strangers(Draft draft, const Input& in) {
     const auto pool = std::find_if(in.pools.begin(), in.pools.end(), [&](const Pool& p) { return p.config->name == fleet.pool; });
     PoolDraft& books = draft.pools[pool->index];
     books.strangers += seen->second.value().unusable;
+    const DeploymentId* known = nullptr;  // the last one found: replicas of one deployment stand together
     for (const ReplicaSeen& replica : seen->second.value().replicas) {
-      if (replica.phase == ReplicaPhase::gone || in.site_of(replica.deployment) != nullptr) continue;
+      if (replica.phase == ReplicaPhase::gone || (known != nullptr && *known == replica.deployment)) continue;
+      if (in.site_of(replica.deployment) != nullptr) {
+        known = &replica.deployment;
+        continue;
+      }
       books.strangers += replica.gpus;
       draft.say(Stage::leases, "leases.orphan", replica.id.value, {{"gpus", arg(replica.gpus)}});
       draft.alarm("leases.orphan", pool->config->name.value);
@@ -29,6 +34,12 @@ void keep_books(Draft& draft, const Pool& pool) {
   PoolDraft& books = draft.pools[pool.index];
   const std::string& name = pool.config->name.value;
   Gpus needed, kept;
+  // Processes we did not start are first of all those of production that somebody else runs here: it is counted once,
+  // as production.
+  for (const Site* site : pool.sites) {
+    const bool elsewhere = site->service != nullptr && site->deployment->fleet.empty();
+    if (elsewhere) books.strangers = std::max(books.strangers - site->gpus(draft.of(*site).held), Gpus{0});
+  }
   books.unusable = books.strangers;
   for (const Site* site : pool.sites) {
     const SiteDraft& mine = draft.of(*site);

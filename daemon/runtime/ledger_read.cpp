@@ -145,15 +145,21 @@ Result<Recovered> read_recovered(Database& db) {
 }
 
 Result<std::vector<json>> read_page(Database& db, const Ledger::Page& page) {
-  // The literal `actions > 0` lets the planner use the index of those alone; min(tick) comes out of the index by time.
+  // The literal `actions > 0` lets the planner use the index of those alone. The lowest tick comes out of the index by
+  // time, so that an old `since` does not make it walk the table; the times are compared too, should a clock have jumped.
   Result<Statement> statement = db.prepare(
-      page.changed_only ? "SELECT decision FROM decisions WHERE tick < ?1 AND at_ms >= ?2 AND actions > 0 AND "
-                          "tick >= (SELECT min(tick) FROM decisions WHERE at_ms >= ?2) ORDER BY tick DESC LIMIT ?3"
-                        : "SELECT decision FROM decisions WHERE tick < ?1 AND at_ms >= ?2 AND "
-                          "tick >= (SELECT min(tick) FROM decisions WHERE at_ms >= ?2) ORDER BY tick DESC LIMIT ?3");
+      page.changed_only
+          ? "SELECT decision FROM decisions WHERE tick < ?1 AND at_ms >= coalesce(?2, at_ms) AND actions > 0 AND tick >= "
+            "CASE WHEN ?2 IS NULL THEN 0 ELSE (SELECT min(tick) FROM decisions WHERE at_ms >= ?2) END "
+            "ORDER BY tick DESC LIMIT ?3"
+          : "SELECT decision FROM decisions WHERE tick < ?1 AND at_ms >= coalesce(?2, at_ms) AND tick >= "
+            "CASE WHEN ?2 IS NULL THEN 0 ELSE (SELECT min(tick) FROM decisions WHERE at_ms >= ?2) END "
+            "ORDER BY tick DESC LIMIT ?3");
   if (!statement.ok()) return statement.error();
   statement->bind(page.before ? static_cast<std::int64_t>(std::min<std::uint64_t>(*page.before, INT64_MAX)) : INT64_MAX);
-  statement->bind(page.since ? ms(*page.since) : INT64_MIN).bind(std::clamp(page.limit, 0, kPageMax));
+  if (page.since) statement->bind(ms(*page.since));
+  else statement->bind_null();
+  statement->bind(std::clamp(page.limit, 0, kPageMax));
   std::vector<json> out;
   const Status done = each_row(*statement, [&](const Statement& row) -> Status {
     Result<json> decision = decision_in(row);

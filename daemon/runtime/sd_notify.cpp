@@ -5,7 +5,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 
@@ -33,36 +35,52 @@ SdNotify::SdNotify() : address_(taken("NOTIFY_SOCKET")) {
   const std::string whom = taken("WATCHDOG_PID");
   // The variable may have been inherited from a parent that systemd watches.
   const bool us = whom.empty() || number(whom) == std::int64_t{::getpid()};
-  if (every_us && *every_us > 0 && us) interval_ = Duration{*every_us / 2'000};
-  if (!address_.empty()) socket_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (every_us && *every_us > 0 && us) interval_ = std::max(Duration{*every_us / 2'000}, Duration{1});
+  const bool local = !address_.empty() && (address_[0] == '/' || address_[0] == '@');
+  if (local && address_.size() < sizeof(sockaddr_un::sun_path)) {
+    socket_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  }
 }
 
 SdNotify::~SdNotify() {
   if (socket_ >= 0) ::close(socket_);
 }
 
-void SdNotify::send(const std::string& message) {
+void SdNotify::send(const std::string& message, Keep keep) {
+  if (socket_ < 0) return;
   sockaddr_un target{};
   target.sun_family = AF_UNIX;
-  if (socket_ < 0 || address_.size() >= sizeof(target.sun_path)) return;
   std::memcpy(target.sun_path, address_.data(), address_.size());
   // "@name" is an abstract address: a leading NUL, and no trailing one counted.
   if (target.sun_path[0] == '@') target.sun_path[0] = '\0';
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address_.size());
-  (void)!::sendto(socket_, message.data(), message.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&target), length);
+  const std::string whole = owed_.empty() ? message : owed_ + "\n" + message;
+  const ssize_t sent = ::sendto(socket_, whole.data(), whole.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&target), length);
+  if (sent >= 0) {
+    owed_.clear();
+  } else if (keep == Keep::yes) {
+    // Only the newest change of state matters.
+    owed_ = message;
+  }
 }
 
-void SdNotify::ready() { send("READY=1"); }
-void SdNotify::stopping() { send("STOPPING=1"); }
-void SdNotify::watchdog() { send("WATCHDOG=1"); }
-void SdNotify::status(const std::string& line) { send("STATUS=" + line); }
+void SdNotify::ready() { send("READY=1", Keep::yes); }
+void SdNotify::stopping() { send("STOPPING=1", Keep::yes); }
+void SdNotify::watchdog() { send("WATCHDOG=1", Keep::no); }
+
+void SdNotify::status(const std::string& line) {
+  // A line break would begin another assignment.
+  std::string text = line;
+  std::replace_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\0'; }, ' ');
+  send("STATUS=" + text, Keep::no);
+}
 
 void SdNotify::reloading() {
   timespec now{};
   // CLOCK_MONOTONIC is part of this protocol, not a time the daemon acts on.
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   const std::int64_t us = std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1'000;
-  send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(us));
+  send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(us), Keep::yes);
 }
 
 }  // namespace ebb

@@ -8,8 +8,8 @@
 namespace ebb {
 
 /// Tells systemd how we are, in its datagram protocol (sd_notify(3)); does nothing where NOTIFY_SOCKET is not set. The
-/// variables are taken out of the environment, so that no child speaks for us. A message that cannot be sent is lost, as
-/// systemd intends.
+/// variables are taken out of the environment, so that no child speaks for us. Never blocks: while systemd does not
+/// read, a change of state (ready, reloading, stopping) is kept and goes out with the next message, and the rest is lost.
 class SdNotify {
  public:
   SdNotify();
@@ -26,10 +26,12 @@ class SdNotify {
   [[nodiscard]] std::optional<Duration> watchdog_interval() const { return interval_; }
 
  private:
-  void send(const std::string& message);
+  enum class Keep { no, yes };
+  void send(const std::string& message, Keep keep);
 
   int socket_ = -1;
   std::string address_;
+  std::string owed_;  ///< changes of state that did not go out
   std::optional<Duration> interval_;
 };
 

@@ -1,10 +1,17 @@
 #include "daemon/runtime/system_clock.hpp"
 
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 namespace ebb {
+namespace {
+
+// Nothing waits longer; "for ever" (TimePoint::max()) in milliseconds would overflow the timer's nanoseconds.
+constexpr Duration kFarthest{std::chrono::years{10}};
+
+}  // namespace
 
 SystemClock::SystemClock(boost::asio::any_io_executor executor)
     : executor_(std::move(executor)),
@@ -17,7 +24,8 @@ TimePoint SystemClock::now() const {
 
 awaitable<void> SystemClock::sleep_until(TimePoint at) {
   boost::asio::steady_timer timer(executor_);
-  timer.expires_at(steady_ + (at - wall_));
+  const TimePoint from = now();
+  timer.expires_at(steady_ + (std::clamp(at, from - kFarthest, from + kFarthest) - wall_));
   co_await timer.async_wait(boost::asio::use_awaitable);
 }
 

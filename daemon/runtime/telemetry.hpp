@@ -18,15 +18,20 @@
 
 namespace ebb {
 
+/// Control thread. Series of what is no longer configured or no longer seen are removed, so that a graph ends instead of
+/// going on flat; reasons go to 0, so that a graph of them has no gaps.
 class Telemetry {
  public:
   explicit Telemetry(const std::string& version);
 
+  /// Every look at the world, also those that led to no decision.
   void observed(const Observation& seen, Duration took);
+  /// `took`: from the decision to its record and the start of its actions.
   void decided(const Decision& decision, const Observation& seen, Duration took);
   void outcome(const Action& action, const Outcome& outcome);
   void ledger(bool ok);
   void loop_progress(TimePoint now);
+  /// `config` is the one in force, also after a reload that was refused.
   void config_reload(bool ok, TimePoint at, const Config& config);
 
   /// The registry's text at `now`, exposition format 0.0.4.
@@ -37,23 +42,34 @@ class Telemetry {
   template <class T>
   using Family = prometheus::Family<T>;
 
-  /// A gauge whose series follow a set of names: what is not set in a round is removed at its end.
-  class Round;
-  void set(Family<prometheus::Gauge>& family, const Labels& labels, double value);
+  /// A gauge whose series follow a set of names.
+  class Followed {
+   public:
+    explicit Followed(Family<prometheus::Gauge>& family) : family_(family) {}
+    void begin() { touched_.clear(); }
+    void set(const Labels& labels, double value);
+    /// What was not set since `begin` is removed, or goes to 0.
+    void end(bool remove);
+
+   private:
+    Family<prometheus::Gauge>& family_;
+    std::map<Labels, prometheus::Gauge*> series_;
+    std::set<Labels> touched_;
+  };
+
+  void show_pools(const Decision& decision);
+  void show_deployments(const Decision& decision);
+  void show_reasons(const Decision& decision, const Observation& seen);
 
   prometheus::Registry registry_;
-  Family<prometheus::Gauge>& pool_gpus_;
-  Family<prometheus::Gauge>& replicas_;
-  Family<prometheus::Gauge>& need_;
-  Family<prometheus::Gauge>& target_;
-  Family<prometheus::Gauge>& known_;
-  Family<prometheus::Gauge>& signal_;
-  Family<prometheus::Gauge>& admission_;
-  Family<prometheus::Gauge>& held_reason_;
-  Family<prometheus::Gauge>& alarm_;
+  Followed pool_gpus_, pool_reserve_, pool_slack_, pool_production_, pool_rl_, pool_unusable_, pool_blind_;
+  Followed replicas_, need_, target_, known_;
+  Followed signal_, reported_, expected_, fleet_up_;
+  Followed admission_;
+  Followed held_reason_, alarm_;
+  Followed config_info_;
   Family<prometheus::Counter>& decisions_;
   Family<prometheus::Counter>& actions_;
-  Family<prometheus::Gauge>& config_info_;
   prometheus::Gauge& tick_;
   prometheus::Gauge& ledger_up_;
   prometheus::Counter& ledger_failures_;
@@ -62,8 +78,6 @@ class Telemetry {
   prometheus::Gauge& reload_success_at_;
   prometheus::Histogram& observe_seconds_;
   prometheus::Histogram& commit_seconds_;
-  std::map<const void*, std::map<Labels, prometheus::Gauge*>> live_;  ///< by family: the series there are
-  std::map<const void*, std::set<Labels>> touched_;                   ///< in this round
   TimePoint progress_at_{};
 };
 

@@ -41,8 +41,6 @@ void block_signals() {
   for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
   ::sigprocmask(SIG_SETMASK, &set, nullptr);
   ::signal(SIGHUP, SIG_IGN);
-  ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is an error of write, to be reported like a full disk
 }
 
 struct Locks {
@@ -141,6 +139,8 @@ int await_verdict(int channel) {
 
 int run(const Options& options) {
   close_inherited();
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is an error of write, to be reported like a full disk
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::perror("ebb-shim: pipe"), kFailed;
   Fd listen(ends[0]);

@@ -157,7 +157,11 @@ void Supervisor::bound_log() const {
   const Fd from(::open((options_.dir + "/" + kEngineLog).c_str(), O_RDONLY | O_CLOEXEC));
   const Fd to(::open((options_.dir + "/" + kOldEngineLog).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
   if (from.open() && to.open()) {
-    while (::sendfile(to.get(), from.get(), nullptr, 1u << 20) > 0) {
+    // Only as much as there was: an engine that prints as fast as we copy would keep us here for ever.
+    off_t left = info.st_size;
+    ssize_t copied = 1;
+    for (; left > 0 && copied > 0; left -= copied) {
+      copied = ::sendfile(to.get(), from.get(), nullptr, static_cast<std::size_t>(std::min<off_t>(left, 1 << 20)));
     }
   }
   if (::ftruncate(log_, 0) != 0) log_line("cannot cut the engine's log");

@@ -4,8 +4,8 @@
     scrape_vs_prometheus.py --bin build/release/bin [--targets 1000] [--seconds 20]
 
 Prometheus scrapes once a second for as many seconds; Ebb's rounds follow each other at once. Prometheus also stores
-what it reads, so this compares the work each needs to know the load, not two parsers. Its CPU seconds are counted once
-every target is up, from /proc.
+what it reads, so this compares the work each needs to know the load, not two parsers. Its CPU seconds are counted
+once every target is up, from /proc.
 """
 
 import argparse

@@ -139,6 +139,17 @@ TEST(Decide, ExternalProductionWithoutAFleetHoldsWhatItsMetricsSay) {
   EXPECT_EQ(count_of(decide_on(seen, config), ActionKind::start, kRl), 2);
 }
 
+TEST(Decide, ExternalProductionOnTheSameGpusIsCountedOnce) {
+  Config config = small_config();
+  config.services[0].owner = Owner::external;
+  config.services[0].deployments[0].fleet = FleetId{};
+  Seen seen(100);
+  seen.chat(8).unusable(4);
+  seen.workload().held = Sample<Replicas>{{3}, seen.now()};
+  const Decision d = decide_on(seen, config);
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 4) << "3 of the 4 foreign GPUs are production's own\n" << story(d);
+}
+
 TEST(Decide, DrainingReplicasStillHoldTheirGpus) {
   Seen seen(100);
   seen.chat(8).replica("c1", kChat).replicas("r", kRl, 4).replicas("d", kRl, 3, ReplicaPhase::draining);
