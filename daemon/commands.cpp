@@ -2,9 +2,20 @@
 
 #include <nlohmann/json.hpp>
 
-#include "daemon/runtime/ledger_reader.hpp"
+#include "daemon/runtime/ledger_read.hpp"
 
 namespace ebb {
+namespace {
+
+/// From the file alone, also while a daemon writes it.
+Result<nlohmann::json> recorded(const std::string& path, std::optional<TimePoint> at, std::optional<std::uint64_t> tick) {
+  const auto db = Database::open(path, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX);
+  if (!db.ok()) return db.error();
+  constexpr TimePoint kNewest{std::chrono::sys_days{std::chrono::year{9999} / 12 / 31}};
+  return tick ? read_decision(**db, *tick) : read_decision_at(**db, at.value_or(kNewest));
+}
+
+}  // namespace
 
 int explain_command(const ExplainOptions& options, std::ostream& out, std::ostream& err) {
   std::optional<TimePoint> at;
@@ -15,7 +26,7 @@ int explain_command(const ExplainOptions& options, std::ostream& out, std::ostre
       return 2;
     }
   }
-  const Result<nlohmann::json> decision = read_decision(options.db, at, options.tick);
+  const Result<nlohmann::json> decision = recorded(options.db, at, options.tick);
   if (!decision.ok()) {
     err << "ebbd explain: " << decision.error().what << "\n";
     return 1;

@@ -93,6 +93,18 @@ TEST(VirtualClock, ACancelledSleeperThrowsAndIsForgotten) {
   EXPECT_EQ(clock.sleepers(), 0u);
 }
 
+TEST(VirtualClock, AnEndedLoopTakesItsSleepersWithIt) {
+  VirtualClock clock(kStart);
+  {
+    asio::io_context io;
+    int ticks = 0;
+    spawn(io.get_executor(), tick(clock, Duration{10}, ticks));
+    clock.run_for(io, Duration{100});
+    EXPECT_EQ(clock.sleepers(), 1u);
+  }
+  EXPECT_EQ(clock.sleepers(), 0u);
+}
+
 TEST(SystemClock, ACancelledSleepThrows) {
   asio::io_context io;
   SystemClock clock(io.get_executor());

@@ -202,27 +202,29 @@ TEST(Signals, HangUpReloadsAndBrokenPipesAreNothing) {
   EXPECT_EQ(child.line(), "stop") << "a reload is no first stop";
 }
 
-/// What start_logging writes to stderr for one message.
-std::string logged(const std::string& message) {
+/// What start_logging writes to stderr for one message; `journal`: stderr is named as the journal's stream.
+std::string logged(const std::string& message, bool journal) {
   testing::internal::CaptureStderr();
+  struct stat file {};
+  ::fstat(STDERR_FILENO, &file);
+  const std::string here = std::to_string(file.st_dev) + ":" + std::to_string(file.st_ino);
+  ::setenv("JOURNAL_STREAM", journal ? here.c_str() : "1:2", 1);
   start_logging("info");
+  ::unsetenv("JOURNAL_STREAM");
   spdlog::warn("{}", message);
   spdlog::debug("too fine");
   return testing::internal::GetCapturedStderr();
 }
 
 TEST(Logging, ALineStaysALine) {
-  ::unsetenv("JOURNAL_STREAM");
-  const std::string line = logged("what=\"a\nb\x1b[31m\"");
+  const std::string line = logged("what=\"a\nb\x1b[31m\"", false);
   EXPECT_NE(line.find(" level=warning what=\"a\\nb\\x1b[31m\"\n"), std::string::npos) << line;
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << line;
 }
 
-TEST(Logging, OnlyTheJournalGetsPriorities) {
-  ::setenv("JOURNAL_STREAM", "1:2", 1);
-  const std::string elsewhere = logged("x=1");
-  EXPECT_EQ(elsewhere[0], '2') << "a time stamp, since stderr is not that stream: " << elsewhere;
-  ::unsetenv("JOURNAL_STREAM");
+TEST(Logging, OnlyTheJournalGetsPrioritiesAndNoTime) {
+  EXPECT_EQ(logged("x=1", true), "<4>level=warning x=1\n");
+  EXPECT_EQ(logged("x=1", false)[0], '2') << "the time, since stderr is not that stream";
 }
 
 }  // namespace

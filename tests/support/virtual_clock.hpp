@@ -11,14 +11,13 @@
 #include <boost/system/system_error.hpp>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <utility>
 
 #include "daemon/ports/clock.hpp"
 
 namespace ebb::test {
 
-/// Sleepers wake in order of their time, and of their coming where times are equal. Must outlive the io_context's frames.
+/// Sleepers wake in order of their time, and of their coming where times are equal. Must outlive the io_context, whose frames refer to it.
 /// Work on other threads (a Worker) is invisible to the driver: under this clock use fakes that stay on the thread.
 class VirtualClock final : public Clock {
  public:
@@ -32,24 +31,20 @@ class VirtualClock final : public Clock {
       co_await boost::asio::post(executor, boost::asio::use_awaitable);
       co_return;
     }
-    auto sleeper = std::make_shared<Sleeper>(executor);
-    const Key key{at, ++sequence_};
-    sleepers_.emplace(key, sleeper);
-    co_await sleeper->timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
-    if (sleeper->due) co_return;
-    sleepers_.erase(key);
-    throw boost::system::system_error(boost::asio::error::operation_aborted);
+    Sleeper sleeper(*this, Key(at, ++sequence_), executor);
+    co_await sleeper.timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    if (!sleeper.due) throw boost::system::system_error(boost::asio::error::operation_aborted);
   }
 
   /// Runs what is ready, then jumps from sleeper to sleeper up to and including `until`. Returns how many it woke.
   std::size_t run_until(boost::asio::io_context& io, TimePoint until) {
     std::size_t woken = 0;
     for (settle(io); !sleepers_.empty() && sleepers_.begin()->first.first <= until; settle(io)) {
-      const auto first = sleepers_.begin();
-      now_ = first->first.first;
-      first->second->due = true;
-      first->second->timer.cancel();
-      sleepers_.erase(first);
+      const auto [key, sleeper] = *sleepers_.begin();
+      sleepers_.erase(key);
+      now_ = key.first;
+      sleeper->due = true;
+      sleeper->timer.cancel();
       ++woken;
     }
     if (now_ < until) now_ = until;
@@ -61,10 +56,18 @@ class VirtualClock final : public Clock {
 
  private:
   using Key = std::pair<TimePoint, std::uint64_t>;
+  /// Lives in the sleeping coroutine's frame, and leaves the map with it however the frame ends.
   struct Sleeper {
-    explicit Sleeper(boost::asio::any_io_executor executor) : timer(std::move(executor)) {
-      timer.expires_at(boost::asio::steady_timer::time_point::max());
+    Sleeper(VirtualClock& owner, Key key_, boost::asio::any_io_executor executor)
+        : clock(owner), key(key_), timer(std::move(executor), boost::asio::steady_timer::time_point::max()) {
+      clock.sleepers_.emplace(key, this);
     }
+    ~Sleeper() { clock.sleepers_.erase(key); }
+    Sleeper(const Sleeper&) = delete;
+    Sleeper& operator=(const Sleeper&) = delete;
+
+    VirtualClock& clock;
+    Key key;
     boost::asio::steady_timer timer;
     bool due = false;
   };
@@ -77,7 +80,7 @@ class VirtualClock final : public Clock {
 
   TimePoint now_;
   std::uint64_t sequence_ = 0;
-  std::map<Key, std::shared_ptr<Sleeper>> sleepers_;
+  std::map<Key, Sleeper*> sleepers_;
 };
 
 }  // namespace ebb::test

@@ -76,12 +76,13 @@ def main():
     parser.add_argument("--build-dir", required=True)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
     options = parser.parse_args()
-    with open(os.path.join(options.build_dir, "compile_commands.json")) as file:
+    build_dir = os.path.abspath(options.build_dir)
+    with open(os.path.join(build_dir, "compile_commands.json")) as file:
         # One source in two programs is parsed once: the second would only say the same.
         unique = {entry["file"]: entry for entry in json.load(file)}
-    generated = os.path.abspath(options.build_dir) + os.sep
+    generated = build_dir + os.sep
     entries = [entry for path, entry in sorted(unique.items()) if not path.startswith(generated)]
-    stamps = os.path.join(options.build_dir, "syntax")
+    stamps = os.path.join(build_dir, "syntax")
     os.makedirs(stamps, exist_ok=True)
     counts = {"parsed": 0, "unchanged": 0, "failed": 0}
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:

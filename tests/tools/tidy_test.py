@@ -39,6 +39,7 @@ RULES = [
     ("detached", "daemon/a.hpp", "thread.detach();", "thread.join();"),
     ("unordered", "daemon/core/a.hpp", "std::unordered_map<int, int> m;", "std::map<int, int> m;"),
     ("shell", "daemon/a.hpp", 'std::system("ls");', "error_of(std::system_category());"),
+    ("shell", "daemon/a.hpp", 'int x = system("ls");', "sqlite3_vfs& system(sqlite3_vfs* vfs);"),
     ("skip", "tests/a.hpp", "GTEST_SKIP();", "EXPECT_TRUE(true);"),
     ("skip", "tests/a.hpp", "TEST(A, DISABLED_B) {}", "TEST(A, B) {}"),
     ("pure", "daemon/core/a.hpp", "#include <spdlog/spdlog.h>", "#include <map>"),

@@ -1,0 +1,76 @@
+// The table of routes: what the API has, in one place. docs/openapi.yaml is checked against it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "daemon/api/events.hpp"
+#include "daemon/api/guard.hpp"
+#include "daemon/api/http.hpp"
+#include "daemon/ports/clock.hpp"
+#include "daemon/ports/control.hpp"
+#include "daemon/ports/ledger.hpp"
+
+namespace ebb {
+
+/// What handlers work with; outlives the io_context.
+struct ApiParts {
+  ApiParts(Control& control_, Ledger& ledger_, const Clock& clock_) : control(control_), ledger(ledger_), clock(clock_) {}
+  Control& control;
+  Ledger& ledger;
+  const Clock& clock;
+};
+
+/// A request that has passed the guard.
+struct Call {
+  Call() {}  // NOLINT(modernize-use-equals-default)
+  Request request;
+  std::map<std::string, std::string> params;  ///< of the path's {names}
+  std::map<std::string, std::string> query;
+  std::string who;                            ///< the token's name; empty without tokens
+  BoardView view;                             ///< with a config
+};
+
+using Handler = awaitable<Response> (*)(ApiParts parts, Call call);
+
+struct Route {
+  const char* method;
+  const char* pattern;  ///< "/v1/decisions/{tick}"
+  Scope scope;
+  Handler handler;
+};
+
+/// All but the status page's files.
+std::span<const Route> routes();
+
+/// The parameters when the path's segments fit the pattern.
+std::optional<std::map<std::string, std::string>> matched(std::string_view pattern, const std::vector<std::string>& segments);
+
+/// The answer to a body or query that is not as it should be, or nothing.
+std::optional<Response> refused(const Status& status);
+
+namespace handlers {
+awaitable<Response> status(ApiParts parts, Call call);
+awaitable<Response> pools(ApiParts parts, Call call);
+awaitable<Response> services(ApiParts parts, Call call);
+awaitable<Response> jobs(ApiParts parts, Call call);
+awaitable<Response> replicas(ApiParts parts, Call call);
+awaitable<Response> history(ApiParts parts, Call call);
+awaitable<Response> config(ApiParts parts, Call call);
+awaitable<Response> metrics(ApiParts parts, Call call);
+awaitable<Response> healthz(ApiParts parts, Call call);
+awaitable<Response> readyz(ApiParts parts, Call call);
+awaitable<Response> events(ApiParts parts, Call call);
+awaitable<Response> decisions(ApiParts parts, Call call);
+awaitable<Response> decision(ApiParts parts, Call call);
+awaitable<Response> explain(ApiParts parts, Call call);
+awaitable<Response> overrides(ApiParts parts, Call call);
+awaitable<Response> set_override(ApiParts parts, Call call);
+awaitable<Response> clear_override(ApiParts parts, Call call);
+awaitable<Response> set_demand(ApiParts parts, Call call);
+}  // namespace handlers
+
+}  // namespace ebb

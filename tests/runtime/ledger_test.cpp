@@ -1,0 +1,360 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "tests/runtime/faulty_vfs.hpp"
+#include "tests/runtime/ledger_rig.hpp"
+#include "tests/runtime/temp_dir.hpp"
+
+namespace ebb {
+namespace {
+
+using namespace test;
+
+std::int64_t number(const std::string& path, const char* sql) {
+  auto db = Database::open(path, SQLITE_OPEN_READWRITE);
+  return db.value()->number(sql).value();
+}
+
+void change(const std::string& path, const char* sql) {
+  auto db = Database::open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  ASSERT_TRUE(db.value()->run(sql).ok()) << sql;
+}
+
+std::string bytes_of(const std::string& path) {
+  std::ostringstream out;
+  out << std::ifstream(path, std::ios::binary).rdbuf();
+  return out.str();
+}
+
+TEST(Ledger, AnEmptyOneIsFresh) {
+  const TempDir dir;
+  auto book = open_book(dir / "ebb.db").value();
+  const Recovered recovered = book->recover();
+  EXPECT_TRUE(recovered.fresh);
+  EXPECT_TRUE(recovered.unfinished.empty());
+  EXPECT_EQ(run(book->io(), book->ledger().decision(1)).error().code, ErrorCode::not_found);
+  EXPECT_EQ(run(book->io(), book->ledger().decision_at(kStart)).error().code, ErrorCode::not_found);
+}
+
+TEST(Ledger, GivesBackTheNewestStateAndWhatIsUnfinished) {
+  const TempDir dir;
+  const Decision second = decision_at(2, 2);
+  {
+    auto book = open_book(dir / "ebb.db").value();
+    ASSERT_TRUE(book->record(decision_at(1)).ok());
+    ASSERT_TRUE(book->record(second).ok());
+    ASSERT_TRUE(book->record({outcome_of(second.plan.actions[0], OutcomeKind::done, at_tick(2))}).ok());
+  }
+  const Recovered recovered = open_book(dir / "ebb.db").value()->recover();
+  EXPECT_FALSE(recovered.fresh);
+  EXPECT_EQ(recovered.state, second.next);
+  ASSERT_EQ(recovered.unfinished.size(), 1u);
+  EXPECT_EQ(recovered.unfinished[0].action, second.plan.actions[1]);
+  EXPECT_EQ(recovered.unfinished[0].tick, 2u);
+}
+
+TEST(Ledger, FoldsEventsAfterTheNewestDecisionAlsoWhenTheClockWentBack) {
+  const TempDir dir;
+  auto book = open_book(dir / "ebb.db").value();
+  ASSERT_TRUE(book->record(override_set(freeze("a"), at_tick(1))).ok());
+  ASSERT_TRUE(book->record(decision_at(1)).ok());
+  ASSERT_TRUE(book->record(decision_at(2)).ok());
+  // A day before everything else, as after a reboot without a battery-backed clock.
+  const TimePoint yesterday = kStart - std::chrono::days{1};
+  ASSERT_TRUE(book->record(override_set(freeze("b"), yesterday)).ok());
+  ASSERT_TRUE(book->record(override_set(freeze("c"), yesterday)).ok());
+  ASSERT_TRUE(book->record(override_cleared("b", yesterday)).ok());
+  Event demand;
+  demand.at = yesterday;
+  demand.kind = "demand_set";
+  demand.subject = "rl";
+  demand.demand = Demand{4.0, std::nullopt, yesterday, kStart};
+  ASSERT_TRUE(book->record(demand).ok());
+  const State state = book->recover().state;
+  EXPECT_EQ(state.overrides.size(), 1u) << "a is in no state any more, b was cleared";
+  EXPECT_TRUE(state.overrides.contains(OverrideId("c")));
+  EXPECT_EQ(state.demand.at(JobId("rl")), *demand.demand);
+}
+
+// An event that was recorded while a decision was being made is not in that decision's state.
+TEST(Ledger, FoldsAnEventThatADecisionOvertook) {
+  const TempDir dir;
+  auto book = open_book(dir / "ebb.db").value();
+  ASSERT_TRUE(book->record(decision_at(1)).ok());
+  ASSERT_TRUE(book->record(override_set(freeze("a"), at_tick(1))).ok());
+  ASSERT_TRUE(book->record(decision_at(2)).ok());
+  EXPECT_TRUE(book->recover().state.overrides.contains(OverrideId("a")));
+  ASSERT_TRUE(book->record(decision_at(3)).ok());
+  EXPECT_FALSE(book->recover().state.overrides.contains(OverrideId("a"))) << "decision 3 had the chance to know";
+}
+
+TEST(Ledger, FoldsAnOutcomeOnceHoweverItsTimeLies) {
+  const TempDir dir;
+  auto book = open_book(dir / "ebb.db").value();
+  const Decision first = decision_at(1, 2);
+  ASSERT_TRUE(book->record(first).ok());
+  ASSERT_TRUE(book->record({outcome_of(first.plan.actions[0], OutcomeKind::failed, at_tick(1))}).ok());
+  Decision second = decision_at(2);
+  second.next.deployments[first.plan.actions[0].deployment].failures = 1;
+  ASSERT_TRUE(book->record(second).ok());
+  // It ended before decision 2 was made, and was recorded after it.
+  ASSERT_TRUE(book->record({outcome_of(first.plan.actions[1], OutcomeKind::failed, at_tick(1))}).ok());
+  const State state = book->recover().state;
+  EXPECT_EQ(state.deployments.at(first.plan.actions[0].deployment).failures, 1) << "decision 2 held it already";
+  EXPECT_EQ(state.deployments.at(first.plan.actions[1].deployment).failures, 1) << "it came after decision 2";
+}
+
+TEST(Ledger, TheFirstOutcomeOfAnActionStays) {
+  const TempDir dir;
+  auto book = open_book(dir / "ebb.db").value();
+  const Decision first = decision_at(1, 1);
+  ASSERT_TRUE(book->record(first).ok());
+  ASSERT_TRUE(book->record({outcome_of(first.plan.actions[0], OutcomeKind::done, at_tick(1))}).ok());
+  ASSERT_TRUE(book->record({outcome_of(first.plan.actions[0], OutcomeKind::failed, at_tick(2))}).ok());
+  EXPECT_EQ(book->actions()[0].outcome->kind, OutcomeKind::done);
+  EXPECT_TRUE(book->events().empty());
+}
+
+// With the ledger down reclaims still go out (I9); what became of them must be found all the same.
+TEST(Ledger, AnOutcomeOfAnUnrecordedActionBecomesAnEvent) {
+  const TempDir dir;
+  auto book = open_book(dir / "ebb.db").value();
+  Outcome outcome = outcome_of(decision_at(5, 1).plan.actions[0], OutcomeKind::done, at_tick(5));
+  outcome.detail = "2 replicas";
+  ASSERT_TRUE(book->record({outcome}).ok());
+  const std::vector<Event> events = book->events();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].kind, "action_unrecorded");
+  EXPECT_EQ(events[0].subject, outcome.action.value);
+  EXPECT_EQ(events[0].detail, "done: 2 replicas");
+}
+
+TEST(Ledger, KeepsInFullWhatHasAPlanAndEveryHundredth) {
+  const TempDir dir;
+  const std::string path = dir / "ebb.db";
+  auto book = open_book(path).value();
+  for (const std::uint64_t tick : {98u, 99u, 100u}) ASSERT_TRUE(book->record(decision_at(tick)).ok());
+  ASSERT_TRUE(book->record(decision_at(101, 1)).ok());
+  ASSERT_TRUE(book->record(decision_at(102)).ok());
+  EXPECT_EQ(number(path, "SELECT group_concat(tick, '') = '100101' FROM decisions WHERE observation IS NOT NULL"), 1);
+  EXPECT_EQ(number(path, "SELECT json_extract(state_before, '$.tick') FROM decisions WHERE tick = 101"), 100);
+  EXPECT_EQ(number(path, "SELECT json_extract(state, '$.tick') FROM decisions WHERE tick = 101"), 101);
+  EXPECT_EQ(number(path, "SELECT tick FROM state"), 102);
+}
+
+TEST(Ledger, PagesNewestFirstWithTheirSentences) {
+  const TempDir dir;
+  auto book = open_book(dir / "ebb.db").value();
+  for (std::uint64_t tick = 1; tick <= 9; ++tick) ASSERT_TRUE(book->record(decision_at(tick, tick % 3 == 0 ? 1 : 0)).ok());
+  const auto ticks = [&](Ledger::Page page) {
+    std::string out;
+    for (const auto& decision : book->decisions(page)) out += std::to_string(decision.at("tick").get<int>()) + " ";
+    return out;
+  };
+  EXPECT_EQ(ticks({}), "9 8 7 6 5 4 3 2 1 ");
+  EXPECT_EQ(ticks({.before = 4, .since = {}, .limit = 2}), "3 2 ");
+  EXPECT_EQ(ticks({.before = {}, .since = at_tick(7)}), "9 8 7 ");
+  EXPECT_EQ(ticks({.before = {}, .since = at_tick(4), .changed_only = true}), "9 6 ");
+  EXPECT_EQ(ticks({.before = {}, .since = at_tick(10)}), "");
+  EXPECT_EQ(ticks({.before = {}, .since = {}, .limit = -1}), "");
+  const auto one = book->decisions({.before = {}, .since = {}, .limit = 1}).at(0);
+  EXPECT_EQ(one.at("why").at(0).at("text"), to_sentence(decision_at(9).why[0]));
+  EXPECT_EQ(run(book->io(), book->ledger().decision_at(at_tick(4) + Duration{1})).value().at("tick"), 4);
+  EXPECT_EQ(run(book->io(), book->ledger().decision(5)).value().at("tick"), 5);
+}
+
+TEST(Ledger, WordsThatAreNoUtf8AreKeptAsWellAsTheyCan) {
+  const TempDir dir;
+  auto book = open_book(dir / "ebb.db").value();
+  Decision first = decision_at(1, 1);
+  first.why.push_back({Stage::freshness, "freshness.fleet", "f", {{"why", std::string("engine said \xff\xfe")}}});
+  ASSERT_TRUE(book->record(first).ok());
+  Outcome outcome = outcome_of(first.plan.actions[0], OutcomeKind::failed, at_tick(1));
+  outcome.detail = "curl: \xc3\x28";
+  ASSERT_TRUE(book->record({outcome}).ok());
+  EXPECT_EQ(book->actions()[0].outcome->detail, "curl: \xef\xbf\xbd(");
+  EXPECT_EQ(book->decisions().size(), 1u);
+}
+
+/// Waits until the clean-up that the last record began is over.
+void settle(Book& book) { book.decisions(); }
+
+TEST(Ledger, ForgetsByAgeAndCountButNothingUnfinished) {
+  const TempDir dir;
+  const std::string path = dir / "ebb.db";
+  LedgerConfig config;
+  config.max_decisions = 10;
+  LedgerKnobs knobs;
+  knobs.clean_every = 1;
+  auto book = open_book(path, knobs, config).value();
+  const Decision open = decision_at(3, 2);
+  for (std::uint64_t tick = 1; tick <= 500; ++tick) {
+    const Decision next = tick == 3 ? open : decision_at(tick, 1);
+    ASSERT_TRUE(book->record(next).ok());
+    if (tick != 3) {
+      ASSERT_TRUE(book->record({outcome_of(next.plan.actions[0], OutcomeKind::done, next.at)}).ok());
+    }
+    ASSERT_TRUE(book->record(override_set(freeze("a"), next.at)).ok());
+  }
+  settle(*book);
+  EXPECT_EQ(number(path, "SELECT count(*) FROM decisions WHERE tick <= 489"), 1) << "the one with unfinished actions";
+  EXPECT_EQ(number(path, "SELECT count(*) FROM decisions"), 11);
+  EXPECT_EQ(number(path, "SELECT count(*) FROM actions WHERE outcome IS NULL"), 2);
+  EXPECT_EQ(book->recover().unfinished.size(), 2u);
+
+  // Eight days later everything but the newest and the unfinished is too old.
+  Decision later = decision_at(501);
+  later.at = at_tick(500) + std::chrono::days{8};
+  ASSERT_TRUE(book->record(later).ok());
+  later.tick = later.next.tick = 502;
+  ASSERT_TRUE(book->record(later).ok());
+  settle(*book);
+  EXPECT_EQ(number(path, "SELECT count(*) FROM decisions WHERE tick <= 500"), 1);
+  EXPECT_EQ(number(path, "SELECT count(*) FROM actions"), 2);
+  EXPECT_EQ(number(path, "SELECT count(*) FROM events WHERE seq <= (SELECT events_before FROM state)"), 0);
+  EXPECT_EQ(book->recover().state.tick, 502u);
+}
+
+TEST(Ledger, GivesSpaceBackWhenItGrowsTooLarge) {
+  const TempDir dir;
+  const std::string path = dir / "ebb.db";
+  LedgerKnobs knobs;
+  knobs.clean_every = 10;
+  knobs.bytes_max = 1'000'000;
+  auto book = open_book(path, knobs).value();
+  for (std::uint64_t tick = 1; tick <= 600; ++tick) {
+    Decision large = decision_at(tick, 1);
+    for (int i = 0; i < 20; ++i) large.next.leases[ReplicaId("a-replica-with-a-long-name-" + std::to_string(i))] = Lease();
+    ASSERT_TRUE(book->record(large).ok());
+    ASSERT_TRUE(book->record({outcome_of(large.plan.actions[0], OutcomeKind::done, large.at)}).ok());
+  }
+  settle(*book);
+  EXPECT_EQ(number(path, "SELECT count(*) FROM decisions"), 600) << "the decisions themselves fit";
+  EXPECT_LT(number(path, "SELECT count(*) FROM decisions WHERE observation IS NOT NULL"), 400);
+  EXPECT_GT(number(path, "SELECT count(*) FROM decisions WHERE observation IS NOT NULL"), 0);
+  EXPECT_LT(number(path, "SELECT (SELECT page_count FROM pragma_page_count) * 4096"), 3'000'000);
+}
+
+TEST(Ledger, ASecondProcessIsKeptOut) {
+  const TempDir dir;
+  const auto book = open_book(dir / "ebb.db").value();
+  const auto other = open_book(dir / "ebb.db");
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.error().code, ErrorCode::conflict);
+  EXPECT_NE(other.error().what.find("process " + std::to_string(::getpid())), std::string::npos) << other.error().what;
+}
+
+/// Opens a file that must be refused, and checks that it was not touched.
+Error refusal(const std::string& path) {
+  const std::string before = bytes_of(path);
+  const std::string log_before = bytes_of(path + "-wal");
+  const auto book = open_book(path);
+  EXPECT_FALSE(book.ok());
+  EXPECT_TRUE(bytes_of(path) == before) << "a refused file was changed";
+  EXPECT_TRUE(bytes_of(path + "-wal") == log_before) << "a refused file's log was changed";
+  return book.ok() ? Error{} : book.error();
+}
+
+/// A closed ledger of some size.
+void fill(const std::string& path, std::uint64_t ticks = 60) {
+  auto book = open_book(path).value();
+  for (std::uint64_t tick = 1; tick <= ticks; ++tick) ASSERT_TRUE(book->record(decision_at(tick, 2)).ok());
+}
+
+TEST(Ledger, RefusesASchemaNewerThanItself) {
+  const TempDir dir;
+  const std::string path = dir / "ebb.db";
+  fill(path, 1);
+  change(path, "PRAGMA user_version = 99");
+  const Error error = refusal(path);
+  EXPECT_EQ(error.code, ErrorCode::conflict);
+  EXPECT_NE(error.what.find("has schema 99, this build knows up to 1"), std::string::npos) << error.what;
+}
+
+TEST(Ledger, RefusesAnotherProgramsDatabase) {
+  const TempDir dir;
+  const std::string path = dir / "other.db";
+  change(path, "CREATE TABLE decisions(x); INSERT INTO decisions VALUES(1)");
+  const Error error = refusal(path);
+  EXPECT_EQ(error.code, ErrorCode::malformed);
+  EXPECT_NE(error.what.find("another program"), std::string::npos) << error.what;
+}
+
+TEST(Ledger, RefusesGarbageAndSaysWhatToDo) {
+  const TempDir dir;
+  const std::string path = dir / "ebb.db";
+  std::ofstream(path) << std::string(8'192, '#');
+  const Error error = refusal(path);
+  EXPECT_EQ(error.code, ErrorCode::malformed);
+  EXPECT_NE(error.what.find(path), std::string::npos) << error.what;
+  EXPECT_NE(error.what.find("move it aside"), std::string::npos) << error.what;
+}
+
+TEST(Ledger, RefusesATruncatedFileWhereverItWasCut) {
+  const TempDir dir;
+  const std::string path = dir / "ebb.db";
+  fill(path);
+  const std::string whole = bytes_of(path);
+  ASSERT_GT(whole.size(), 40'000u);
+  for (std::size_t size = 100; size < whole.size(); size += 3'001) {
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << whole.substr(0, size);
+    EXPECT_EQ(refusal(path).code, ErrorCode::malformed) << "cut at " << size << " of " << whole.size();
+  }
+}
+
+TEST(Ledger, RefusesAPageOfNonsense) {
+  const TempDir dir;
+  const std::string path = dir / "ebb.db";
+  fill(path);
+  const std::string whole = bytes_of(path);
+  // Page 3 onwards: roots and leaves of tables; the pointer map (page 2) is part of the check as well.
+  for (std::size_t page = 2; page < 8; ++page) {
+    std::string damaged = whole;
+    damaged.replace(page * 4'096, 64, std::string(64, '\x5a'));
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << damaged;
+    EXPECT_EQ(refusal(path).code, ErrorCode::malformed) << "page " << page + 1;
+  }
+}
+
+TEST(Ledger, RefusesALogWhoseDatabaseIsGone) {
+  const TempDir dir;
+  const std::string path = dir / "ebb.db";
+  auto book = open_book(path).value();
+  ASSERT_TRUE(book->record(decision_at(1)).ok());
+  std::filesystem::copy(path + "-wal", dir / "copy.db-wal");
+  EXPECT_EQ(refusal(dir / "copy.db").code, ErrorCode::malformed) << "no file";
+  std::ofstream(dir / "copy.db") << "";
+  EXPECT_EQ(refusal(dir / "copy.db").code, ErrorCode::malformed) << "an empty file";
+}
+
+TEST(Ledger, ATornLogKeepsEveryWholeCommitBeforeTheTear) {
+  const TempDir dir;
+  const std::string path = dir / "ebb.db";
+  auto book = open_book(path).value();
+  std::vector<std::uintmax_t> ends;  // of the log after each commit
+  for (std::uint64_t tick = 1; tick <= 8; ++tick) {
+    ASSERT_TRUE(book->record(decision_at(tick, 1)).ok());
+    ends.push_back(std::filesystem::file_size(path + "-wal"));
+  }
+  const std::string body = bytes_of(path);
+  const std::string log = bytes_of(path + "-wal");
+  const std::string copy = dir / "copy.db";
+  for (std::size_t size = ends[0]; size <= log.size(); size += 517) {
+    for (const bool garbage : {false, true}) {
+      std::ofstream(copy, std::ios::binary | std::ios::trunc) << body;
+      std::ofstream(copy + "-wal", std::ios::binary | std::ios::trunc)
+          << log.substr(0, size) << (garbage ? std::string(log.size() - size, '\x11') : "");
+      std::filesystem::remove(copy + "-shm");
+      std::uint64_t whole = 0;
+      while (whole < ends.size() && ends[whole] <= size) ++whole;
+      const Recovered recovered = open_book(copy).value()->recover();
+      ASSERT_EQ(recovered.state.tick, whole) << "torn at " << size << (garbage ? ", garbage behind" : "");
+      ASSERT_EQ(recovered.unfinished.size(), whole);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ebb
