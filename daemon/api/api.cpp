@@ -111,7 +111,7 @@ awaitable<Response> Api::handle(Request request) {
 
 awaitable<Response> Api::dispatch(Request request) {
   if (request.method == "OPTIONS" && request.target == "*") co_return allowed(every_method());
-  Result<Target> target = target_from(request.target);
+  Result<RequestTarget> target = target_from(request.target);
   if (!target.ok()) co_return problem(target.error());
   Found found = find(request.method, target->segments);
   if (found.methods.empty()) co_return problem(404, "there is nothing at this path; docs/openapi.yaml lists what there is");
@@ -128,7 +128,8 @@ awaitable<Response> Api::dispatch(Request request) {
   call.params = std::move(found.params);
   call.query = std::move(target->query);
   call.request = std::move(request);
-  co_return co_await found.route->handler(parts_, std::move(call));
+  if (found.route->handler != nullptr) co_return found.route->handler(parts_, call);
+  co_return co_await found.route->slow(parts_, std::move(call));
 }
 
 }  // namespace ebb

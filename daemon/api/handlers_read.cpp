@@ -19,67 +19,67 @@ std::optional<Response> no_parameters(const Call& call) { return refused(QueryFi
 
 }  // namespace
 
-awaitable<Response> status(ApiParts, Call call) {
-  if (auto refusal = no_parameters(call)) co_return *refusal;
-  co_return json_response(status_view(call.view));
+Response status(const ApiParts&, const Call& call) {
+  if (auto refusal = no_parameters(call)) return *refusal;
+  return json_response(status_view(call.view));
 }
 
-awaitable<Response> pools(ApiParts, Call call) {
-  if (auto refusal = no_parameters(call)) co_return *refusal;
-  co_return json_response(pools_view(call.view));
+Response pools(const ApiParts&, const Call& call) {
+  if (auto refusal = no_parameters(call)) return *refusal;
+  return json_response(pools_view(call.view));
 }
 
-awaitable<Response> services(ApiParts, Call call) {
-  if (auto refusal = no_parameters(call)) co_return *refusal;
-  co_return json_response(services_view(call.view));
+Response services(const ApiParts&, const Call& call) {
+  if (auto refusal = no_parameters(call)) return *refusal;
+  return json_response(services_view(call.view));
 }
 
-awaitable<Response> jobs(ApiParts, Call call) {
-  if (auto refusal = no_parameters(call)) co_return *refusal;
-  co_return json_response(jobs_view(call.view));
+Response jobs(const ApiParts&, const Call& call) {
+  if (auto refusal = no_parameters(call)) return *refusal;
+  return json_response(jobs_view(call.view));
 }
 
-awaitable<Response> replicas(ApiParts, Call call) {
+Response replicas(const ApiParts&, const Call& call) {
   QueryFields fields(call.query);
   ReplicaFilter filter;
   filter.deployment = fields.text("deployment").value_or("");
   filter.phase = fields.text("phase").value_or("");
-  if (auto refusal = refused(fields.finish())) co_return *refusal;
-  co_return json_response(replicas_view(call.view, filter));
+  if (auto refusal = refused(fields.finish())) return *refusal;
+  return json_response(replicas_view(call.view, filter));
 }
 
-awaitable<Response> history(ApiParts parts, Call call) {
+Response history(const ApiParts& parts, const Call& call) {
   QueryFields fields(call.query);
   const auto since = fields.time("since");
   const auto max = fields.count("max", 2, kPointsMax).value_or(kPointsDefault);
-  if (auto refusal = refused(fields.finish())) co_return *refusal;
-  co_return json_response(history_view(parts.control.history(), since, max));
+  if (auto refusal = refused(fields.finish())) return *refusal;
+  return json_response(history_view(parts.control.history(), since, max));
 }
 
-awaitable<Response> config(ApiParts, Call call) {
-  if (auto refusal = no_parameters(call)) co_return *refusal;
+Response config(const ApiParts&, const Call& call) {
+  if (auto refusal = no_parameters(call)) return *refusal;
   nlohmann::json out = nlohmann::json::object();
   out["hash"] = call.view.config->hash;
   out["yaml"] = describe(*call.view.config);
-  co_return json_response(out);
+  return json_response(out);
 }
 
-awaitable<Response> overrides(ApiParts, Call call) {
-  if (auto refusal = no_parameters(call)) co_return *refusal;
-  co_return json_response(overrides_view(call.view));
+Response overrides(const ApiParts&, const Call& call) {
+  if (auto refusal = no_parameters(call)) return *refusal;
+  return json_response(overrides_view(call.view));
 }
 
-awaitable<Response> metrics(ApiParts parts, Call) {
+Response metrics(const ApiParts& parts, const Call&) {
   Response response = text_response(parts.control.metrics_text());
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  co_return response;
+  return response;
 }
 
-awaitable<Response> healthz(ApiParts, Call) { co_return text_response("ok\n"); }
+Response healthz(const ApiParts&, const Call&) { return text_response("ok\n"); }
 
-awaitable<Response> readyz(ApiParts, Call call) {
-  if (call.view.ready) co_return text_response("ready\n");
-  co_return text_response("not ready: " + call.view.not_ready_why + "\n", 503);
+Response readyz(const ApiParts&, const Call& call) {
+  if (call.view.ready) return text_response("ready\n");
+  return text_response("not ready: " + call.view.not_ready_why + "\n", 503);
 }
 
 awaitable<Response> events(ApiParts parts, Call call) {

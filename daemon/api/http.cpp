@@ -49,12 +49,12 @@ std::string Request::header(const std::string& lower_case_name) const {
   return found == headers.end() ? std::string() : found->second;
 }
 
-Result<Target> target_from(std::string_view text) {
+Result<RequestTarget> target_from(std::string_view text) {
   if (text.empty() || text.front() != '/') return bad("the request target must be an absolute path");
   std::string_view query = text;
   std::string_view path = cut(query, '?');
   path.remove_prefix(1);
-  Target target;
+  RequestTarget target;
   while (!path.empty()) {
     const auto segment = decoded(cut(path, '/'), false);
     if (!segment) return bad("the path has a broken percent escape or a control character");

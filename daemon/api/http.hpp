@@ -49,12 +49,12 @@ struct Response {
 };
 
 /// A target taken apart. Segments and query are percent-decoded, one by one: "%2F" does not make a segment.
-struct Target {
+struct RequestTarget {
   std::vector<std::string> segments;
   std::map<std::string, std::string> query;
 };
 /// `invalid` for what is not an absolute path, a bad percent escape, a control character or a parameter given twice.
-Result<Target> target_from(std::string_view text);
+Result<RequestTarget> target_from(std::string_view text);
 
 /// "Not Found" and its siblings.
 const char* reason_of(int status);

