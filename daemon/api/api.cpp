@@ -114,7 +114,8 @@ awaitable<Response> Api::dispatch(Request request) {
   Result<RequestTarget> target = target_from(request.target);
   if (!target.ok()) co_return problem(target.error());
   Found found = find(request.method, target->segments);
-  if (found.methods.empty()) co_return problem(404, "there is nothing at this path; docs/openapi.yaml lists what there is");
+  if (found.methods.empty())
+    co_return problem(404, "there is nothing at this path; docs/openapi.yaml lists what there is");
   Call call;
   call.view = parts_.control.view();
   if (call.view.config == nullptr) co_return problem(503, "the daemon is starting");

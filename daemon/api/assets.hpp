@@ -7,9 +7,9 @@
 namespace ebb {
 
 struct Asset {
-  std::string_view path;          ///< "/app.js"; the page itself is "/"
+  std::string_view path;  ///< "/app.js"; the page itself is "/"
   std::string_view content_type;
-  std::string_view etag;          ///< with its quotes
+  std::string_view etag;  ///< with its quotes
   std::string_view body;
 };
 

@@ -32,7 +32,8 @@ bool is_deployment(const Config& config, const std::string& id) {
 }
 
 bool is_pool_or_job(const Config& config, const std::string& name) {
-  return std::any_of(config.pools.begin(), config.pools.end(), [&](const PoolConfig& p) { return p.name.value == name; }) ||
+  return std::any_of(config.pools.begin(), config.pools.end(),
+                     [&](const PoolConfig& p) { return p.name.value == name; }) ||
          std::any_of(config.jobs.begin(), config.jobs.end(), [&](const JobConfig& j) { return j.name.value == name; });
 }
 
@@ -40,10 +41,13 @@ bool is_pool_or_job(const Config& config, const std::string& name) {
 std::string target_fault(const Override& wanted, const Config& config) {
   const std::string& target = wanted.target;
   if (wanted.kind == OverrideKind::pin) {
-    return is_deployment(config, target) ? "" : "'target' must be a deployment (name@pool) to pin, there is no '" + target + "'";
+    return is_deployment(config, target)
+               ? ""
+               : "'target' must be a deployment (name@pool) to pin, there is no '" + target + "'";
   }
   if (target.empty() || is_pool_or_job(config, target) || is_deployment(config, target)) return "";
-  return "'target' must be a pool, a job, a deployment (name@pool) or empty for everything; there is no '" + target + "'";
+  return "'target' must be a pool, a job, a deployment (name@pool) or empty for everything; there is no '" + target +
+         "'";
 }
 
 }  // namespace

@@ -13,10 +13,10 @@ inline constexpr Duration kTtlMin{1'000};
 inline constexpr Duration kTtlMax{30LL * 86'400'000};  ///< an override nobody remembers does not outlive a month
 inline constexpr std::size_t kReasonMax = 500;
 inline constexpr std::size_t kOwnerMax = 100;
-inline constexpr std::size_t kOverridesMax = 64;       ///< at a time
+inline constexpr std::size_t kOverridesMax = 64;  ///< at a time
 
-/// The body of POST /v1/overrides: kind, target, replicas (pin only), reason, owner, ttl. `id` and `created_at` are left
-/// to the daemon. The target must be something of `config`.
+/// The body of POST /v1/overrides: kind, target, replicas (pin only), reason, owner, ttl. `id` and `created_at` are
+/// left to the daemon. The target must be something of `config`.
 Result<Override> override_from_body(const std::string& body, const Config& config, TimePoint now);
 
 /// The body of PUT /v1/jobs/{job}/demand: replicas or rollouts, and ttl.

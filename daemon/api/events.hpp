@@ -21,7 +21,8 @@ struct EventLimits {
 /// events without knowing is worse off than one that connects again.
 class EventStream final : public BodyStream, public std::enable_shared_from_this<EventStream> {
  public:
-  EventStream(boost::asio::any_io_executor executor, EventLimits limits) : timer_(std::move(executor)), limits_(limits) {}
+  EventStream(boost::asio::any_io_executor executor, EventLimits limits)
+      : timer_(std::move(executor)), limits_(limits) {}
 
   void start(Control& control);
   awaitable<std::string> next() override;

@@ -1,4 +1,5 @@
-// What clients send, read strictly: unknown fields, wrong types and wrong ranges are refused by name. Internal to the API.
+// What clients send, read strictly: unknown fields, wrong types and wrong ranges are refused by name. Internal to the
+// API.
 #pragma once
 
 #include <cstdint>

@@ -2,22 +2,17 @@
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
-#include <cctype>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 
 #include "daemon/api/answers.hpp"
+#include "daemon/api/wire.hpp"
 
 namespace ebb {
 namespace {
 
 constexpr std::size_t kSecretMax = 64u << 10;
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 std::string without_line_end(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
@@ -74,7 +69,8 @@ std::optional<Response> check_loopback(const Request& request, const ApiConfig& 
   const std::string host = host_of(authority);
   // HTTP/1.0 has no Host; no browser speaks it.
   if (authority.empty() || is_loopback(host) || host == host_of(config.listen)) return std::nullopt;
-  return problem(421, "the Host header names neither loopback nor api.listen; configure api.tokens to be reached by name");
+  return problem(421,
+                 "the Host header names neither loopback nor api.listen; configure api.tokens to be reached by name");
 }
 
 Response unauthorised(const std::string& detail, const char* challenge) {

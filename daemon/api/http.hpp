@@ -20,7 +20,7 @@ struct Request {
   std::string target = "/";                    ///< as sent: path and query
   std::map<std::string, std::string> headers;  ///< names in lower case
   std::string body;
-  std::string peer;                            ///< the client's address, without the port
+  std::string peer;  ///< the client's address, without the port
 
   // User-written, since an aggregate temporary in a co_await statement is destroyed twice by g++ 12.
   Request() {}  // NOLINT(modernize-use-equals-default)
@@ -43,7 +43,7 @@ struct Response {
   std::string content_type = "application/json";  ///< empty: no body, no header
   std::map<std::string, std::string> headers;
   std::string body;
-  std::shared_ptr<BodyStream> stream;              ///< when set, it is the body
+  std::shared_ptr<BodyStream> stream;  ///< when set, it is the body
 
   Response() {}  // NOLINT(modernize-use-equals-default)
 };

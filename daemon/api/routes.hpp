@@ -18,7 +18,8 @@ namespace ebb {
 
 /// What handlers work with; outlives the io_context.
 struct ApiParts {
-  ApiParts(Control& control_, Ledger& ledger_, const Clock& clock_) : control(control_), ledger(ledger_), clock(clock_) {}
+  ApiParts(Control& control_, Ledger& ledger_, const Clock& clock_)
+      : control(control_), ledger(ledger_), clock(clock_) {}
   Control& control;
   Ledger& ledger;
   const Clock& clock;
@@ -30,8 +31,8 @@ struct Call {
   Request request;
   std::map<std::string, std::string> params;  ///< of the path's {names}
   std::map<std::string, std::string> query;
-  std::string who;                            ///< the token's name; empty without tokens
-  BoardView view;                             ///< with a config
+  std::string who;  ///< the token's name; empty without tokens
+  BoardView view;   ///< with a config
 };
 
 using Handler = Response (*)(const ApiParts& parts, const Call& call);
@@ -41,7 +42,7 @@ struct Route {
   const char* method;
   const char* pattern;  ///< "/v1/decisions/{tick}"
   Scope scope;
-  Handler handler;           ///< answers at once, or
+  Handler handler;             ///< answers at once, or
   SlowHandler slow = nullptr;  ///< waits for the ledger or the loop
 };
 
@@ -49,7 +50,8 @@ struct Route {
 std::span<const Route> routes();
 
 /// The parameters when the path's segments fit the pattern.
-std::optional<std::map<std::string, std::string>> matched(std::string_view pattern, const std::vector<std::string>& segments);
+std::optional<std::map<std::string, std::string>> matched(std::string_view pattern,
+                                                          const std::vector<std::string>& segments);
 
 /// The answer to a body or query that is not as it should be, or nothing.
 std::optional<Response> refused(const Status& status);

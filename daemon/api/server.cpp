@@ -11,11 +11,11 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <charconv>
 #include <set>
 #include <utility>
 
 #include "daemon/api/answers.hpp"
+#include "daemon/api/wire.hpp"
 #include "daemon/ports/spawn.hpp"
 
 namespace ebb {
@@ -64,7 +64,9 @@ struct Connection {
     socket.close(ignored);
   }
   /// Between two requests: nothing of the next one has arrived.
-  [[nodiscard]] bool idle() const { return waiting && buffer.size() == 0 && (parser == nullptr || !parser->got_some()); }
+  [[nodiscard]] bool idle() const {
+    return waiting && buffer.size() == 0 && (parser == nullptr || !parser->got_some());
+  }
 
   tcp::socket socket;
   asio::steady_timer deadline;
@@ -106,34 +108,11 @@ void close_on_exec(Socket& socket) {
   ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
 }
 
-Result<tcp::endpoint> endpoint_from(const std::string& listen) {
-  const Error bad{ErrorCode::invalid, "api.listen must be address:port, got '" + listen + "'", false};
-  const std::size_t colon = listen.rfind(':');
-  if (colon == std::string::npos) return bad;
-  std::string host = listen.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  if (host == "localhost") host = "127.0.0.1";
-  unsigned short port = 0;
-  const char* last = listen.data() + listen.size();
-  const auto [end, wrong] = std::from_chars(listen.data() + colon + 1, last, port);
-  error_code error;
-  const auto address = asio::ip::make_address(host, error);
-  if (error || wrong != std::errc{} || end != last) return bad;
-  return tcp::endpoint(address, port);
-}
-
 // ---------------------------------------------------------------- one request
 
 /// Headers that decide about rights may not be given twice: which one counts would be anybody's guess.
 bool decides(const std::string& name) {
   return name == "host" || name == "authorization" || name == "content-type" || name == "origin";
-}
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
 }
 
 Result<Request> request_of(http::request<http::string_body> message, const std::string& peer) {
@@ -176,15 +155,6 @@ std::string detail_of(int status, const ApiConfig& config) {
   }
 }
 
-std::string head_of(const Response& response, unsigned version, bool keep_alive) {
-  std::string head = version >= 11 ? "HTTP/1.1 " : "HTTP/1.0 ";
-  head += std::to_string(response.status) + " " + reason_of(response.status) + "\r\n";
-  if (!response.content_type.empty()) head += "Content-Type: " + response.content_type + "\r\n";
-  for (const auto& [name, value] : response.headers) head += name + ": " + value + "\r\n";
-  head += keep_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
-  return head;
-}
-
 awaitable<bool> send(ConnectionPtr connection, std::string bytes) {
   Connection::arm(connection, connection->limit);
   const auto view = asio::buffer(bytes);
@@ -223,7 +193,8 @@ awaitable<void> send_stream(ConnectionPtr connection, Response response, unsigne
 }
 
 /// The whole answer at once. `head_only`: the length of a body that is not sent.
-awaitable<bool> send_answer(ConnectionPtr connection, Response response, unsigned version, bool keep_alive, bool head_only) {
+awaitable<bool> send_answer(ConnectionPtr connection, Response response, unsigned version, bool keep_alive,
+                            bool head_only) {
   std::string bytes = head_of(response, version, keep_alive);
   const bool has_body = response.status != 204 && response.status != 304;
   if (has_body) bytes += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
@@ -306,7 +277,7 @@ awaitable<bool> answer(StatePtr state, ConnectionPtr connection) {
   }
   const bool keep_alive = wants_more && !state->stopping;
   const bool sent = co_await send_answer(connection, std::move(response), version, keep_alive, head_only);
-  co_return sent && keep_alive && !state->stopping;
+  co_return sent&& keep_alive && !state->stopping;
 }
 
 awaitable<void> session(StatePtr state, ConnectionPtr connection) {
@@ -326,7 +297,8 @@ awaitable<void> session(StatePtr state, ConnectionPtr connection) {
 // ---------------------------------------------------------------- accepting
 
 awaitable<void> refuse(StatePtr state, ConnectionPtr connection) {
-  Response response = problem(503, "there are " + std::to_string(state->config.max_connections) + " connections already");
+  Response response =
+      problem(503, "there are " + std::to_string(state->config.max_connections) + " connections already");
   const bool sent = co_await send_answer(connection, std::move(response), 11, false, false);
   if (sent) co_await linger(connection);
   --state->refusing;
@@ -371,7 +343,8 @@ Result<std::unique_ptr<Server>> Server::listen(asio::any_io_executor executor, c
   const Result<tcp::endpoint> endpoint = endpoint_from(config.listen);
   if (!endpoint.ok()) return endpoint.error();
   if (!endpoint->address().is_loopback() && config.tokens.empty()) {
-    return Error{ErrorCode::denied, "refusing to listen on " + config.listen + ", which is beyond loopback: configure api.tokens", false};
+    return Error{ErrorCode::denied,
+                 "refusing to listen on " + config.listen + ", which is beyond loopback: configure api.tokens", false};
   }
   auto state = std::make_shared<ServerState>(executor, api, config);
   error_code error;

@@ -12,13 +12,14 @@ namespace ebb {
 
 struct ServerState;
 
-/// Limits (ApiConfig): connections (503), body (413), a head of 16 KiB (431), and one deadline over a request's arrival,
-/// which a client that trickles cannot stretch (408), and over each write. Control thread.
+/// Limits (ApiConfig): connections (503), body (413), a head of 16 KiB (431), and one deadline over a request's
+/// arrival, which a client that trickles cannot stretch (408), and over each write. Control thread.
 class Server {
  public:
   /// Listens and accepts from now on; port 0 picks a free one. `denied`: beyond loopback without tokens. `invalid`: no
   /// address:port. `exhausted`: the port is taken. `api` must outlive the executor's context.
-  static Result<std::unique_ptr<Server>> listen(boost::asio::any_io_executor executor, const ApiConfig& config, Api& api);
+  static Result<std::unique_ptr<Server>> listen(boost::asio::any_io_executor executor, const ApiConfig& config,
+                                                Api& api);
 
   ~Server();
   Server(const Server&) = delete;

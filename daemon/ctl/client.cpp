@@ -41,7 +41,8 @@ Client::Client(std::string url, std::string token_file) : url_(std::move(url)) {
   std::ifstream file(token_file, std::ios::binary);
   token_.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
   while (!token_.empty() && std::isspace(static_cast<unsigned char>(token_.back())) != 0) token_.pop_back();
-  if (token_.empty()) token_problem_ = "cannot read a token from " + token_file + "; check --token-file or EBB_TOKEN_FILE";
+  if (token_.empty())
+    token_problem_ = "cannot read a token from " + token_file + "; check --token-file or EBB_TOKEN_FILE";
 }
 
 Reply Client::send(const std::string& method, const std::string& path, const nlohmann::json& body) {
@@ -82,7 +83,8 @@ Reply Client::understood(const HttpResponse& answer) const {
   if (answer.status >= 400) return failed(kRefused, said);
   if (answer.status == 204) return Reply();
   if (answer.status >= 300 || !body.is_object()) {
-    return failed(kRefused, url_ + " does not answer as ebbd does (status " + std::to_string(answer.status) + "); is --url right?");
+    return failed(kRefused, url_ + " does not answer as ebbd does (status " + std::to_string(answer.status) +
+                                "); is --url right?");
   }
   Reply reply;
   reply.body = body;

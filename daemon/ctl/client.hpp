@@ -11,11 +11,11 @@
 namespace ebb::ctl {
 
 inline constexpr int kOk = 0;
-inline constexpr int kRefused = 1;       ///< the daemon says no
+inline constexpr int kRefused = 1;  ///< the daemon says no
 inline constexpr int kUsage = 2;
 inline constexpr int kUnreachable = 3;
 inline constexpr int kUnauthorised = 4;
-inline constexpr int kUnhealthy = 5;     ///< of `status`
+inline constexpr int kUnhealthy = 5;  ///< of `status`
 
 struct Reply {
   int exit = kOk;

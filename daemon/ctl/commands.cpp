@@ -44,13 +44,15 @@ std::string show_override(const json& body, bool) {
   const std::string target = body.at("target").get<std::string>();
   return harmless(body.at("kind").get<std::string>() + " of " + (target.empty() ? "everything" : target) + " until " +
                   body.at("expires_at").get<std::string>() + "; end it with: ebbctl overrides --end " +
-                  body.at("id").get<std::string>()) + "\n";
+                  body.at("id").get<std::string>()) +
+         "\n";
 }
 
 std::string show_demand(const json& body, bool) {
   const char* unit = body.contains("replicas") ? "replicas" : "rollouts";
-  return harmless("job " + body.at("job").get<std::string>() + " asks for " + body.at(unit).dump() + " " + unit + " until " +
-                  body.at("expires_at").get<std::string>()) + "\n";
+  return harmless("job " + body.at("job").get<std::string>() + " asks for " + body.at(unit).dump() + " " + unit +
+                  " until " + body.at("expires_at").get<std::string>()) +
+         "\n";
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace ebb::ctl {
 struct Output {
   std::ostream& out;
   std::ostream& err;
-  bool json = false;     ///< the API's answer, indented, instead of a table
+  bool json = false;  ///< the API's answer, indented, instead of a table
   bool colours = false;
   bool terminal = false;
 };

@@ -57,7 +57,9 @@ void add_views(CLI::App& app, Line& line, Run& run) {
       run = [view](Client& client, const Output& output) { return show_command(client, output, view.path, view.show); };
     });
   }
-  app.add_subcommand("status", "whether all is well: exit 0, or 5 when it is not")->callback([&run] { run = status_command; });
+  app.add_subcommand("status", "whether all is well: exit 0, or 5 when it is not")->callback([&run] {
+    run = status_command;
+  });
   auto* replicas = app.add_subcommand("replicas", "every replica, its phase, slot and address");
   replicas->add_option("--deployment", line.deployment, "only of this deployment, name@pool");
   replicas->add_option("--phase", line.phase, "only in this phase");
@@ -77,18 +79,25 @@ void add_decisions(CLI::App& app, Line& line, Run& run) {
   decisions->add_flag("--changed", line.changed, "only those that changed something");
   decisions->callback([&] {
     run = [&line](Client& client, const Output& output) {
-      const std::string path = "/v1/decisions" + query({{"limit", std::to_string(line.limit)}, {"before", number_text(line.before)},
-                                                        {"since", line.since}, {"changed", line.changed ? "1" : ""}});
+      const std::string path = "/v1/decisions" + query({{"limit", std::to_string(line.limit)},
+                                                        {"before", number_text(line.before)},
+                                                        {"since", line.since},
+                                                        {"changed", line.changed ? "1" : ""}});
       return show_command(client, output, path, show_decisions);
     };
   });
   auto* explain = app.add_subcommand("explain", "why a tick decided what it did, in sentences; the newest by default");
   auto* tick = explain->add_option("--tick", line.tick, "this tick");
-  auto* at = explain->add_option("--at", line.at, "the newest tick at or before this time (2026-03-01T14:03:20Z)")->excludes(tick);
-  explain->add_option("latest", line.latest, "the newest tick")->check(CLI::IsMember({"latest"}))->excludes(tick)->excludes(at);
+  auto* at = explain->add_option("--at", line.at, "the newest tick at or before this time (2026-03-01T14:03:20Z)")
+                 ->excludes(tick);
+  explain->add_option("latest", line.latest, "the newest tick")
+      ->check(CLI::IsMember({"latest"}))
+      ->excludes(tick)
+      ->excludes(at);
   explain->callback([&] {
     run = [&line](Client& client, const Output& output) {
-      return show_command(client, output, "/v1/explain" + query({{"tick", number_text(line.tick)}, {"at", line.at}}), show_explanation);
+      return show_command(client, output, "/v1/explain" + query({{"tick", number_text(line.tick)}, {"at", line.at}}),
+                          show_explanation);
     };
   });
 }
@@ -96,14 +105,16 @@ void add_decisions(CLI::App& app, Line& line, Run& run) {
 void add_override(CLI::App& app, Line& line, Run& run, const char* name, const char* kind, const char* help) {
   auto* command = app.add_subcommand(name, help);
   const bool pins = std::string(kind) == "pin";
-  auto* target = command->add_option("target", line.override_.target, pins ? "deployment, name@pool" : "pool, job or deployment; default: everything");
+  auto* target = command->add_option("target", line.override_.target,
+                                     pins ? "deployment, name@pool" : "pool, job or deployment; default: everything");
   if (pins) {
     target->required();
     command->add_option("replicas", line.override_.replicas, "how many")->required()->check(CLI::NonNegativeNumber);
   }
   command->add_option("--reason", line.override_.reason, "why; others will read it")->required();
   command->add_option("--owner", line.override_.owner, "who; default: your user name");
-  command->add_option("--ttl", line.override_.ttl, "for how long, like 30m or 2h; then it ends by itself")->capture_default_str();
+  command->add_option("--ttl", line.override_.ttl, "for how long, like 30m or 2h; then it ends by itself")
+      ->capture_default_str();
   command->callback([&line, &run, kind] {
     line.override_.kind = kind;
     run = [&line](Client& client, const Output& output) { return override_command(client, output, line.override_); };
@@ -111,14 +122,17 @@ void add_override(CLI::App& app, Line& line, Run& run, const char* name, const c
 }
 
 void add_writes(CLI::App& app, Line& line, Run& run) {
-  add_override(app, line, run, "freeze", "freeze", "stop RL from growing and from shrinking by choice; production still gets its GPUs back");
+  add_override(app, line, run, "freeze", "freeze",
+               "stop RL from growing and from shrinking by choice; production still gets its GPUs back");
   add_override(app, line, run, "drain", "drain_all", "take RL's replicas away");
   add_override(app, line, run, "pin", "pin", "hold a deployment at a number of replicas; a reclaim still goes below");
   auto* unfreeze = app.add_subcommand("unfreeze", "end freezes");
   unfreeze->add_option("target", line.unfreeze, "only those of this target; default: every one");
   unfreeze->add_option("--owner", line.override_.owner, "who; default: your user name");
   unfreeze->callback([&] {
-    run = [&line](Client& client, const Output& output) { return unfreeze_command(client, output, line.unfreeze, line.override_.owner); };
+    run = [&line](Client& client, const Output& output) {
+      return unfreeze_command(client, output, line.unfreeze, line.override_.owner);
+    };
   });
   auto* overrides = app.add_subcommand("overrides", "freezes, pins and drains in force; --end ends one");
   overrides->add_option("--end", line.end, "end the override with this id");
@@ -148,7 +162,9 @@ void add_top(CLI::App& app, Line& line, Run& run) {
     return span && *span >= ebb::Duration{100} ? std::string() : "must be a duration of at least 100ms, like 2s";
   };
   top->add_option("--interval", line.interval, "between two looks")->check(is_span)->capture_default_str();
-  top->add_option("--count", line.count, "looks; 0: until Ctrl-C")->check(CLI::NonNegativeNumber)->capture_default_str();
+  top->add_option("--count", line.count, "looks; 0: until Ctrl-C")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   top->callback([&] {
     run = [&line](Client& client, const Output& output) {
       TopOptions options;
@@ -168,8 +184,10 @@ bool wants_colours(bool terminal) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"ebbctl: asks a running ebbd, and tells it.\n"
-               "Exit status: 0 ok, 1 the daemon says no, 2 usage, 3 unreachable, 4 not authorised, 5 unhealthy (status).", "ebbctl"};
+  CLI::App app{
+      "ebbctl: asks a running ebbd, and tells it.\n"
+      "Exit status: 0 ok, 1 the daemon says no, 2 usage, 3 unreachable, 4 not authorised, 5 unhealthy (status).",
+      "ebbctl"};
   Line line;
   Run run;
   app.require_subcommand(1);

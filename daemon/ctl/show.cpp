@@ -57,8 +57,8 @@ Cell in_flight(const json& deployment) {
 std::string changes(const json& decision) {
   std::string out;
   for (const json& action : decision.at("plan")) {
-    out += (out.empty() ? "" : ", ") + text(action, "kind") + " " + std::to_string(action.at("replicas").size()) + " of " +
-           text(action, "deployment");
+    out += (out.empty() ? "" : ", ") + text(action, "kind") + " " + std::to_string(action.at("replicas").size()) +
+           " of " + text(action, "deployment");
   }
   return out.empty() ? "nothing to do" : out;
 }
@@ -89,37 +89,43 @@ std::string show_status(const json& status, bool colours) {
   std::string out = coloured("ebbd " + harmless(text(status, "version")), Colour::bold, colours) + "  mode ";
   out += coloured(acts ? "act" : "advise (nothing is changed)", acts ? Colour::good : Colour::warn, colours) + "  ";
   out += coloured(ready ? "ready" : "not ready", ready ? Colour::good : Colour::bad, colours) + "\n";
-  out += "tick " + count(status, "tick") + ", decided " + moment(status, "decided_at") + ", up " + span(status, "uptime_s") +
-         ", config " + harmless(text(status, "config_hash")) + "\n";
+  out += "tick " + count(status, "tick") + ", decided " + moment(status, "decided_at") + ", up " +
+         span(status, "uptime_s") + ", config " + harmless(text(status, "config_hash")) + "\n";
   if (!ready) out += problem("not ready", text(status, "not_ready_why"), colours);
   if (!status.at("ledger").at("ok").get<bool>()) {
-    out += problem("ledger", text(status.at("ledger"), "problem") + "; RL can only shrink until it works again", colours);
+    out +=
+        problem("ledger", text(status.at("ledger"), "problem") + "; RL can only shrink until it works again", colours);
   }
   if (!status.at("reload").at("ok").get<bool>()) {
     out += problem("config", text(status.at("reload"), "problems") + "; the old one stays in force", colours);
   }
   if (!status.at("alarms").empty()) out += problem("alarms", alarms(status), colours);
-  if (status.at("overrides").get<int>() > 0) out += count(status, "overrides") + " overrides in force (ebbctl overrides)\n";
+  if (status.at("overrides").get<int>() > 0)
+    out += count(status, "overrides") + " overrides in force (ebbctl overrides)\n";
   Table table({"POOL", ">GPUS", ">PRODUCTION", ">RL", ">RESERVE", ">SLACK", ">UNUSABLE", ""}, colours);
   for (const auto& [name, pool] : status.at("pools").items()) {
     table.row({Cell(name), count(pool, "gpus"), count(pool, "production"), count(pool, "rl"), count(pool, "reserve"),
-               count(pool, "slack"), count(pool, "unusable"), Cell(pool.at("blind").get<bool>() ? "blind" : "", Colour::warn)});
+               count(pool, "slack"), count(pool, "unusable"),
+               Cell(pool.at("blind").get<bool>() ? "blind" : "", Colour::warn)});
   }
   return out + "\n" + table.text("no decision yet");
 }
 
 std::string show_pools(const json& answer, bool colours) {
-  Table table({"POOL", ">GPUS", ">PRODUCTION", ">RL", ">RESERVE", ">HEADROOM", ">SLACK", ">UNUSABLE", "ALLOCATION", ""}, colours);
+  Table table({"POOL", ">GPUS", ">PRODUCTION", ">RL", ">RESERVE", ">HEADROOM", ">SLACK", ">UNUSABLE", "ALLOCATION", ""},
+              colours);
   for (const json& pool : answer.at("pools")) {
-    table.row({text(pool, "name"), count(pool, "gpus"), count(pool, "production"), count(pool, "rl"), count(pool, "reserve"),
-               count(pool, "headroom"), count(pool, "slack"), count(pool, "unusable"), text(pool, "allocation"),
-               Cell(pool.at("blind").get<bool>() ? "blind" : "", Colour::warn)});
+    table.row({text(pool, "name"), count(pool, "gpus"), count(pool, "production"), count(pool, "rl"),
+               count(pool, "reserve"), count(pool, "headroom"), count(pool, "slack"), count(pool, "unusable"),
+               text(pool, "allocation"), Cell(pool.at("blind").get<bool>() ? "blind" : "", Colour::warn)});
   }
   return table.text("no pools");
 }
 
 std::string show_services(const json& answer, bool colours) {
-  Table table({"DEPLOYMENT", "OWNER", ">IN FLIGHT", ">NEED", ">READY", ">STARTING", ">DRAINING", ">MIN", ">MAX", "MODEL"}, colours);
+  Table table(
+      {"DEPLOYMENT", "OWNER", ">IN FLIGHT", ">NEED", ">READY", ">STARTING", ">DRAINING", ">MIN", ">MAX", "MODEL"},
+      colours);
   for (const json& service : answer.at("services")) {
     for (const json& d : service.at("deployments")) {
       const bool known = d.at("known").get<bool>();
@@ -132,29 +138,33 @@ std::string show_services(const json& answer, bool colours) {
 }
 
 std::string show_jobs(const json& answer, bool colours) {
-  Table table({"DEPLOYMENT", ">TARGET", ">READY", ">STARTING", ">DRAINING", ">MAX", ">WEIGHT", ">ROLLOUTS", "DEMAND", "MODEL"}, colours);
+  Table table(
+      {"DEPLOYMENT", ">TARGET", ">READY", ">STARTING", ">DRAINING", ">MAX", ">WEIGHT", ">ROLLOUTS", "DEMAND", "MODEL"},
+      colours);
   for (const json& job : answer.at("jobs")) {
     const json& demand = job.at("demand");
     std::string wanted = text(demand, "kind");
     for (const char* unit : {"replicas", "rollouts"}) {
-      if (demand.contains(unit)) wanted = number(demand.at(unit).get<double>()) + " " + unit + " until " + moment(demand, "expires_at");
+      if (demand.contains(unit))
+        wanted = number(demand.at(unit).get<double>()) + " " + unit + " until " + moment(demand, "expires_at");
     }
     const std::string admitted = job.at("admission").is_null() ? "-" : count(job, "admission");
     for (const json& d : job.at("deployments")) {
-      table.row({text(d, "id"), count(d, "target"), count(d, "ready"), count(d, "starting"), count(d, "draining"), count(d, "max"),
-                 number(job.at("weight").get<double>()), admitted, wanted, text(job, "model")});
+      table.row({text(d, "id"), count(d, "target"), count(d, "ready"), count(d, "starting"), count(d, "draining"),
+                 count(d, "max"), number(job.at("weight").get<double>()), admitted, wanted, text(job, "model")});
     }
   }
   return table.text("no jobs");
 }
 
 std::string show_replicas(const json& answer, bool colours) {
-  Table table({"REPLICA", "DEPLOYMENT", "ROLE", "PHASE", "LEASE", ">AGE", ">GPUS", "SLOTS", "ADDRESS", "DETAIL"}, colours);
+  Table table({"REPLICA", "DEPLOYMENT", "ROLE", "PHASE", "LEASE", ">AGE", ">GPUS", "SLOTS", "ADDRESS", "DETAIL"},
+              colours);
   for (const json& replica : answer.at("replicas")) {
     const json& lease = replica.at("lease");
     table.row({text(replica, "id"), text(replica, "deployment"), text(replica, "role"), phase(text(replica, "phase")),
-               lease.is_null() ? Cell("-", Colour::quiet) : Cell(lease.get<std::string>()), span(replica, "age_s"), count(replica, "gpus"),
-               text(replica, "slots"), text(replica, "address"), text(replica, "detail")});
+               lease.is_null() ? Cell("-", Colour::quiet) : Cell(lease.get<std::string>()), span(replica, "age_s"),
+               count(replica, "gpus"), text(replica, "slots"), text(replica, "address"), text(replica, "detail")});
   }
   return table.text("no replicas");
 }
@@ -164,7 +174,8 @@ std::string show_overrides(const json& answer, bool colours) {
   for (const json& override_ : answer.at("overrides")) {
     const std::string kind = text(override_, "kind");
     const std::string target = text(override_, "target");
-    table.row({text(override_, "id"), Cell(kind == "pin" ? "pin at " + count(override_, "replicas") : kind, Colour::warn),
+    table.row({text(override_, "id"),
+               Cell(kind == "pin" ? "pin at " + count(override_, "replicas") : kind, Colour::warn),
                target.empty() ? "everything" : target, span(override_, "expires_in_s"), text(override_, "owner"),
                text(override_, "reason")});
   }
@@ -175,16 +186,16 @@ std::string show_decisions(const json& answer, bool colours) {
   Table table({">TICK", "AT", "DECISION", "ALARMS"}, colours);
   for (const json& decision : answer.at("decisions")) {
     const bool changed = !decision.at("plan").empty();
-    table.row({count(decision, "tick"), moment(decision, "at"), Cell(changes(decision), changed ? Colour::none : Colour::quiet),
-               Cell(alarms(decision), Colour::bad)});
+    table.row({count(decision, "tick"), moment(decision, "at"),
+               Cell(changes(decision), changed ? Colour::none : Colour::quiet), Cell(alarms(decision), Colour::bad)});
   }
   return table.text("no decisions");
 }
 
 std::string show_explanation(const json& answer, bool colours) {
   const json& decision = answer.at("decision");
-  std::string out = coloured("tick " + count(answer, "tick"), Colour::bold, colours) + " at " + moment(answer, "at") + ": " +
-                    harmless(changes(decision)) + "\n";
+  std::string out = coloured("tick " + count(answer, "tick"), Colour::bold, colours) + " at " + moment(answer, "at") +
+                    ": " + harmless(changes(decision)) + "\n";
   std::string stage;
   for (const json& sentence : answer.at("sentences")) {
     if (text(sentence, "stage") != stage) {

@@ -18,8 +18,11 @@ struct Character {
 Character character(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(0);
-  const std::size_t length = first < 0x80 ? 1 : first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3
-                             : first >= 0xf0 && first < 0xf5 ? 4 : 0;
+  const std::size_t length = first < 0x80                    ? 1
+                             : first >= 0xc2 && first < 0xe0 ? 2
+                             : first >= 0xe0 && first < 0xf0 ? 3
+                             : first >= 0xf0 && first < 0xf5 ? 4
+                                                             : 0;
   if (length == 1) return {first, 1, true};
   if (length == 0 || length > text.size()) return {0, 1, false};
   char32_t code = first & (0xffu >> (length + 1));
@@ -32,13 +35,16 @@ Character character(std::string_view text) {
   return {code, valid ? length : 1, valid};
 }
 
-bool is_control(char32_t code) { return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029; }
+bool is_control(char32_t code) {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029;
+}
 
 std::size_t columns(char32_t code) {
   struct Range {
     char32_t first, last;
   };
-  static constexpr std::array kNone{Range{0x300, 0x36f}, Range{0x200b, 0x200f}, Range{0x202a, 0x202e}, Range{0xfe00, 0xfe0f}};
+  static constexpr std::array kNone{Range{0x300, 0x36f}, Range{0x200b, 0x200f}, Range{0x202a, 0x202e},
+                                    Range{0xfe00, 0xfe0f}};
   static constexpr std::array kTwo{Range{0x1100, 0x115f}, Range{0x2e80, 0xa4cf},   Range{0xac00, 0xd7a3},
                                    Range{0xf900, 0xfaff}, Range{0xfe30, 0xfe6f},   Range{0xff00, 0xff60},
                                    Range{0xffe0, 0xffe6}, Range{0x1f300, 0x1faff}, Range{0x20000, 0x3fffd}};
@@ -78,8 +84,11 @@ std::string harmless(std::string_view text) {
 
 std::string coloured(std::string_view text, Colour colour, bool colours) {
   if (!colours || colour == Colour::none) return std::string(text);
-  const char* code = colour == Colour::good ? "32" : colour == Colour::warn ? "33" : colour == Colour::bad ? "1;31"
-                     : colour == Colour::quiet ? "2" : "1";
+  const char* code = colour == Colour::good    ? "32"
+                     : colour == Colour::warn  ? "33"
+                     : colour == Colour::bad   ? "1;31"
+                     : colour == Colour::quiet ? "2"
+                                               : "1";
   return "\033[" + std::string(code) + "m" + std::string(text) + "\033[0m";
 }
 

@@ -21,8 +21,9 @@ std::string coloured(std::string_view text, Colour colour, bool colours);
 struct Cell {
   std::string text;
   Colour colour = Colour::none;
-  Cell(std::string text_, Colour colour_ = Colour::none) : text(harmless(text_)), colour(colour_) {}  // NOLINT(google-explicit-constructor)
-  Cell(const char* text_) : text(text_) {}                                                            // NOLINT(google-explicit-constructor)
+  Cell(std::string text_, Colour colour_ = Colour::none)
+      : text(harmless(text_)), colour(colour_) {}  // NOLINT(google-explicit-constructor)
+  Cell(const char* text_) : text(text_) {}         // NOLINT(google-explicit-constructor)
 };
 
 class Table {

@@ -127,18 +127,22 @@ Result<Recovered> read_recovered(Database& db) {
   Recovered out;
   out.fresh = newest->tick < 0;
   out.state = std::move(newest->state);
-  const auto events = event_rows(db, "SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?", newest->events_before, INT64_MAX);
+  const auto events = event_rows(db, "SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+                                 newest->events_before, INT64_MAX);
   if (!events.ok()) return events.error();
   for (const Event& event : *events) out.state = reduce(std::move(out.state), event);
 
-  const auto ended = action_rows(
-      db, "SELECT action_json, tick, recorded_at_ms, outcome_json FROM actions WHERE outcome_after_tick >= ? ORDER BY outcome_at_ms, id",
-      newest->tick);
+  const auto ended = action_rows(db,
+                                 "SELECT action_json, tick, recorded_at_ms, outcome_json FROM actions WHERE "
+                                 "outcome_after_tick >= ? ORDER BY outcome_at_ms, id",
+                                 newest->tick);
   if (!ended.ok()) return ended.error();
   for (const ActionRow& row : *ended) out.state = reduce(std::move(out.state), *row.outcome, row.action);
 
-  auto unfinished = action_rows(
-      db, "SELECT action_json, tick, recorded_at_ms, outcome_json FROM actions WHERE outcome IS NULL AND tick >= ? ORDER BY tick, id", 0);
+  auto unfinished = action_rows(db,
+                                "SELECT action_json, tick, recorded_at_ms, outcome_json FROM actions WHERE outcome IS "
+                                "NULL AND tick >= ? ORDER BY tick, id",
+                                0);
   if (!unfinished.ok()) return unfinished.error();
   out.unfinished = std::move(*unfinished);
   return out;
@@ -146,19 +150,23 @@ Result<Recovered> read_recovered(Database& db) {
 
 Result<std::vector<json>> read_page(Database& db, const Ledger::Page& page) {
   // The literal `actions > 0` lets the planner use the index of those alone. The lowest tick comes out of the index by
-  // time, so that an old `since` does not make it walk the table; the times are compared too, should a clock have jumped.
+  // time, so that an old `since` does not make it walk the table; the times are compared too, should a clock have
+  // jumped.
   Result<Statement> statement = db.prepare(
-      page.changed_only
-          ? "SELECT decision FROM decisions WHERE tick < ?1 AND at_ms >= coalesce(?2, at_ms) AND actions > 0 AND tick >= "
-            "CASE WHEN ?2 IS NULL THEN 0 ELSE (SELECT min(tick) FROM decisions WHERE at_ms >= ?2) END "
-            "ORDER BY tick DESC LIMIT ?3"
-          : "SELECT decision FROM decisions WHERE tick < ?1 AND at_ms >= coalesce(?2, at_ms) AND tick >= "
-            "CASE WHEN ?2 IS NULL THEN 0 ELSE (SELECT min(tick) FROM decisions WHERE at_ms >= ?2) END "
-            "ORDER BY tick DESC LIMIT ?3");
+      page.changed_only ? "SELECT decision FROM decisions WHERE tick < ?1 AND at_ms >= coalesce(?2, at_ms) AND actions "
+                          "> 0 AND tick >= "
+                          "CASE WHEN ?2 IS NULL THEN 0 ELSE (SELECT min(tick) FROM decisions WHERE at_ms >= ?2) END "
+                          "ORDER BY tick DESC LIMIT ?3"
+                        : "SELECT decision FROM decisions WHERE tick < ?1 AND at_ms >= coalesce(?2, at_ms) AND tick >= "
+                          "CASE WHEN ?2 IS NULL THEN 0 ELSE (SELECT min(tick) FROM decisions WHERE at_ms >= ?2) END "
+                          "ORDER BY tick DESC LIMIT ?3");
   if (!statement.ok()) return statement.error();
-  statement->bind(page.before ? static_cast<std::int64_t>(std::min<std::uint64_t>(*page.before, INT64_MAX)) : INT64_MAX);
-  if (page.since) statement->bind(ms(*page.since));
-  else statement->bind_null();
+  statement->bind(page.before ? static_cast<std::int64_t>(std::min<std::uint64_t>(*page.before, INT64_MAX))
+                              : INT64_MAX);
+  if (page.since)
+    statement->bind(ms(*page.since));
+  else
+    statement->bind_null();
   statement->bind(std::clamp(page.limit, 0, kPageMax));
   std::vector<json> out;
   const Status done = each_row(*statement, [&](const Statement& row) -> Status {
@@ -172,23 +180,26 @@ Result<std::vector<json>> read_page(Database& db, const Ledger::Page& page) {
 }
 
 Result<json> read_decision_at(Database& db, TimePoint at) {
-  return one_decision(db, "SELECT decision FROM decisions WHERE at_ms <= ? ORDER BY at_ms DESC, tick DESC LIMIT 1", ms(at),
-                      "at or before " + to_iso(at));
+  return one_decision(db, "SELECT decision FROM decisions WHERE at_ms <= ? ORDER BY at_ms DESC, tick DESC LIMIT 1",
+                      ms(at), "at or before " + to_iso(at));
 }
 
 Result<json> read_decision(Database& db, std::uint64_t tick) {
   return one_decision(db, "SELECT decision FROM decisions WHERE tick = ?",
-                      static_cast<std::int64_t>(std::min<std::uint64_t>(tick, INT64_MAX)), "of tick " + std::to_string(tick));
+                      static_cast<std::int64_t>(std::min<std::uint64_t>(tick, INT64_MAX)),
+                      "of tick " + std::to_string(tick));
 }
 
 Result<std::vector<Event>> read_events(Database& db, std::uint64_t after_seq, int limit) {
   return event_rows(db, "SELECT seq, event FROM events WHERE seq > ? ORDER BY seq DESC LIMIT ?",
-                    static_cast<std::int64_t>(std::min<std::uint64_t>(after_seq, INT64_MAX)), std::clamp(limit, 0, kPageMax));
+                    static_cast<std::int64_t>(std::min<std::uint64_t>(after_seq, INT64_MAX)),
+                    std::clamp(limit, 0, kPageMax));
 }
 
 Result<std::vector<ActionRow>> read_actions(Database& db, int limit) {
-  return action_rows(db, "SELECT action_json, tick, recorded_at_ms, outcome_json FROM actions ORDER BY tick DESC, id LIMIT ?",
-                     std::clamp(limit, 0, kPageMax));
+  return action_rows(
+      db, "SELECT action_json, tick, recorded_at_ms, outcome_json FROM actions ORDER BY tick DESC, id LIMIT ?",
+      std::clamp(limit, 0, kPageMax));
 }
 
 }  // namespace ebb

@@ -9,8 +9,8 @@ namespace {
 // What leads from schema i to i + 1; each runs in a transaction of its own together with its version number.
 constexpr std::array<const char*, kLedgerSchema> kMigrations{R"sql(
 CREATE TABLE decisions(
-  tick INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, early INTEGER NOT NULL, build TEXT NOT NULL, actions INTEGER NOT NULL,
-  decision TEXT NOT NULL, observation TEXT, state_before TEXT, state TEXT) STRICT;
+  tick INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, early INTEGER NOT NULL, build TEXT NOT NULL,
+  actions INTEGER NOT NULL, decision TEXT NOT NULL, observation TEXT, state_before TEXT, state TEXT) STRICT;
 CREATE INDEX decisions_by_time ON decisions(at_ms);
 CREATE INDEX decisions_with_actions ON decisions(tick) WHERE actions > 0;
 CREATE INDEX decisions_in_full ON decisions(tick) WHERE observation IS NOT NULL;
@@ -18,8 +18,9 @@ CREATE TABLE state(
   id INTEGER PRIMARY KEY CHECK (id = 1), tick INTEGER NOT NULL, at_ms INTEGER NOT NULL,
   events_at INTEGER NOT NULL, events_before INTEGER NOT NULL, state TEXT NOT NULL) STRICT;
 CREATE TABLE actions(
-  id TEXT PRIMARY KEY, tick INTEGER NOT NULL, kind TEXT NOT NULL, deployment TEXT NOT NULL, recorded_at_ms INTEGER NOT NULL,
-  action_json TEXT NOT NULL, outcome TEXT, outcome_at_ms INTEGER, outcome_json TEXT, outcome_after_tick INTEGER) STRICT;
+  id TEXT PRIMARY KEY, tick INTEGER NOT NULL, kind TEXT NOT NULL, deployment TEXT NOT NULL,
+  recorded_at_ms INTEGER NOT NULL, action_json TEXT NOT NULL, outcome TEXT, outcome_at_ms INTEGER,
+  outcome_json TEXT, outcome_after_tick INTEGER) STRICT;
 CREATE INDEX actions_by_tick ON actions(tick);
 CREATE INDEX actions_by_time ON actions(recorded_at_ms);
 CREATE INDEX actions_open ON actions(tick) WHERE outcome IS NULL;
@@ -68,10 +69,11 @@ bool lost_its_body(const std::string& path) {
   return !none && log > 0;
 }
 
-/// Reads everything. The tables a restart and an outcome depend on are compared with their indexes too; for the history,
-/// which is nearly all of the file, that would take ten times as long.
+/// Reads everything. The tables a restart and an outcome depend on are compared with their indexes too; for the
+/// history, which is nearly all of the file, that would take ten times as long.
 Status check_content(Database& db, const std::string& path) {
-  for (const char* sql : {"PRAGMA quick_check(1)", "PRAGMA integrity_check(actions)", "PRAGMA integrity_check(events)"}) {
+  for (const char* sql :
+       {"PRAGMA quick_check(1)", "PRAGMA integrity_check(actions)", "PRAGMA integrity_check(events)"}) {
     const Result<std::string> check = db.text(sql);
     if (!check.ok()) return judged(path, check.error());
     if (*check != "ok") return refused(path, *check);
@@ -89,7 +91,8 @@ Status check_length(Database& db, const std::string& path) {
   if (!size.ok()) return judged(path, size.error());
   const auto length = static_cast<std::int64_t>(std::filesystem::file_size(path, none));
   if (!none && length < *pages * *size) {
-    return refused(path, "it was cut short: " + std::to_string(length) + " of " + std::to_string(*pages * *size) + " bytes");
+    return refused(path,
+                   "it was cut short: " + std::to_string(length) + " of " + std::to_string(*pages * *size) + " bytes");
   }
   return Done{};
 }

@@ -9,7 +9,8 @@ namespace {
 
 using nlohmann::json;
 
-// Rows a step of the clean-up removes from one table at most: some milliseconds, which is what an intent may have to wait.
+// Rows a step of the clean-up removes from one table at most: some milliseconds, which is what an intent may have to
+// wait.
 constexpr std::int64_t kBatch = 200;
 
 std::int64_t ms(TimePoint at) { return at.time_since_epoch().count(); }
@@ -39,8 +40,10 @@ Status insert_decision(Database& db, const Observation& seen, const Decision& de
   if (!insert.ok()) return insert.error();
   insert->bind(signed_of(decision.tick)).bind(ms(decision.at)).bind(std::int64_t{decision.early}).bind(build);
   insert->bind(static_cast<std::int64_t>(decision.plan.actions.size())).bind(text_of(decision));
-  if (kept_in_full(decision)) insert->bind(text_of(to_json(seen))).bind(state);
-  else insert->bind_null().bind_null();
+  if (kept_in_full(decision))
+    insert->bind(text_of(to_json(seen))).bind(state);
+  else
+    insert->bind_null().bind_null();
   return done_or(insert->run());
 }
 
@@ -58,7 +61,10 @@ Status insert_action(Database& db, const Decision& decision, const Action& actio
   Result<Statement> insert =
       db.prepare("INSERT INTO actions(id, tick, kind, deployment, recorded_at_ms, action_json) VALUES(?,?,?,?,?,?)");
   if (!insert.ok()) return insert.error();
-  insert->bind(action.id.value).bind(signed_of(decision.tick)).bind(to_string(action.kind)).bind(action.deployment.value);
+  insert->bind(action.id.value)
+      .bind(signed_of(decision.tick))
+      .bind(to_string(action.kind))
+      .bind(action.deployment.value);
   return done_or(insert->bind(ms(decision.at)).bind(text_of(to_json(action))).run());
 }
 
@@ -119,7 +125,10 @@ Status write_outcomes(Database& db, const std::vector<Outcome>& outcomes) {
           "UPDATE actions SET outcome = ?1, outcome_at_ms = ?2, outcome_json = ?3, "
           "outcome_after_tick = (SELECT tick FROM state) WHERE id = ?4 AND outcome IS NULL");
       if (!update.ok()) return update.error();
-      update->bind(to_string(outcome.kind)).bind(ms(outcome.at)).bind(text_of(to_json(outcome))).bind(outcome.action.value);
+      update->bind(to_string(outcome.kind))
+          .bind(ms(outcome.at))
+          .bind(text_of(to_json(outcome)))
+          .bind(outcome.action.value);
       const Result<std::int64_t> changed = update->run();
       if (!changed.ok()) return changed.error();
       if (*changed > 0) continue;
@@ -130,7 +139,8 @@ Status write_outcomes(Database& db, const std::vector<Outcome>& outcomes) {
 }
 
 Result<std::uint64_t> write_event(Database& db, const Event& event) {
-  Result<Statement> insert = db.prepare("INSERT INTO events(at_ms, kind, subject, event) VALUES(?,?,?,?) RETURNING seq");
+  Result<Statement> insert =
+      db.prepare("INSERT INTO events(at_ms, kind, subject, event) VALUES(?,?,?,?) RETURNING seq");
   if (!insert.ok()) return insert.error();
   insert->bind(ms(event.at)).bind(event.kind).bind(event.subject).bind(text_of(to_json(event)));
   const Result<bool> row = insert->step();
@@ -150,25 +160,32 @@ Result<bool> clean_up_a_little(Database& db, const Retention& retention) {
   };
   std::vector<Sweep> sweeps{
       {"DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE at_ms < ?1 AND tick NOT IN "
-       "(SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY at_ms LIMIT ?2)", oldest},
+       "(SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY at_ms LIMIT ?2)",
+       oldest},
       {"DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE tick <= ?1 AND tick NOT IN "
-       "(SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY tick LIMIT ?2)", last},
+       "(SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY tick LIMIT ?2)",
+       last},
       {"DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE recorded_at_ms < ?1 AND outcome IS NOT NULL "
-       "ORDER BY recorded_at_ms LIMIT ?2)", oldest},
+       "ORDER BY recorded_at_ms LIMIT ?2)",
+       oldest},
       {"DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE tick <= ?1 AND outcome IS NOT NULL "
-       "ORDER BY tick LIMIT ?2)", last},
+       "ORDER BY tick LIMIT ?2)",
+       last},
       // What a restart folds again stays.
       {"DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at_ms < ?1 AND "
-       "seq <= (SELECT events_before FROM state) ORDER BY at_ms LIMIT ?2)", oldest}};
+       "seq <= (SELECT events_before FROM state) ORDER BY at_ms LIMIT ?2)",
+       oldest}};
   const Result<std::int64_t> used = used_bytes(db);
   if (!used.ok()) return used.error();
   if (*used > retention.bytes_max) {
     const Result<std::int64_t> full = db.number("SELECT count(*) FROM decisions WHERE observation IS NOT NULL");
     if (!full.ok()) return full.error();
-    const char* thin = "UPDATE decisions SET observation = NULL, state_before = NULL, state = NULL WHERE tick IN "
-                       "(SELECT tick FROM decisions WHERE observation IS NOT NULL AND tick < ?1 ORDER BY tick LIMIT ?2)";
-    const char* drop = "DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE tick < ?1 AND tick NOT IN "
-                       "(SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY tick LIMIT ?2)";
+    const char* thin =
+        "UPDATE decisions SET observation = NULL, state_before = NULL, state = NULL WHERE tick IN "
+        "(SELECT tick FROM decisions WHERE observation IS NOT NULL AND tick < ?1 ORDER BY tick LIMIT ?2)";
+    const char* drop =
+        "DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE tick < ?1 AND tick NOT IN "
+        "(SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY tick LIMIT ?2)";
     sweeps.push_back({*full > 1 ? thin : drop, signed_of(retention.tick)});
   }
   bool more = false;

@@ -28,8 +28,9 @@ Status write_decision(Database& db, const Observation& seen, const Decision& dec
 Status write_outcomes(Database& db, const std::vector<Outcome>& outcomes);
 Result<std::uint64_t> write_event(Database& db, const Event& event);
 
-/// What may go: older than `keep` or more than `max_decisions` ticks back; when the file holds more than `bytes_max`, the
-/// oldest copies in full, then the oldest decisions. Never a decision with an unfinished action, nor such an action.
+/// What may go: older than `keep` or more than `max_decisions` ticks back; when the file holds more than `bytes_max`,
+/// the oldest copies in full, then the oldest decisions. Never a decision with an unfinished action, nor such an
+/// action.
 struct Retention {
   LedgerConfig config;
   std::int64_t bytes_max;

@@ -20,9 +20,12 @@ class OneLine final : public spdlog::custom_flag_formatter {
   void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
     for (const char c : message.payload) {
       const auto byte = static_cast<unsigned char>(c);
-      if (c == '\n') fmt::format_to(std::back_inserter(out), "\\n");
-      else if (byte < 0x20 || byte == 0x7f) fmt::format_to(std::back_inserter(out), "\\x{:02x}", byte);
-      else out.push_back(c);
+      if (c == '\n')
+        fmt::format_to(std::back_inserter(out), "\\n");
+      else if (byte < 0x20 || byte == 0x7f)
+        fmt::format_to(std::back_inserter(out), "\\x{:02x}", byte);
+      else
+        out.push_back(c);
     }
   }
   [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<OneLine>(); }

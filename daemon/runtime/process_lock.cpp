@@ -44,9 +44,10 @@ Result<std::unique_ptr<ProcessLock>> ProcessLock::take_file(const std::string& p
   std::unique_ptr<ProcessLock> lock(new ProcessLock(file));
   if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return failed("cannot lock " + path, errno);
-    return Error{ErrorCode::conflict,
-                 what + " is in use by " + holder_of(file) + " (it holds " + path + "); stop that one, or use another path",
-                 false};
+    return Error{
+        ErrorCode::conflict,
+        what + " is in use by " + holder_of(file) + " (it holds " + path + "); stop that one, or use another path",
+        false};
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
   // The pid is for people and may be missing, on a full disk for instance; the lock is what counts.

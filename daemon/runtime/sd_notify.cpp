@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,8 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+
+#include "daemon/runtime/system_clock.hpp"
 
 namespace ebb {
 namespace {
@@ -55,7 +56,8 @@ void SdNotify::send(const std::string& message, Keep keep) {
   if (target.sun_path[0] == '@') target.sun_path[0] = '\0';
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address_.size());
   const std::string whole = owed_.empty() ? message : owed_ + "\n" + message;
-  const ssize_t sent = ::sendto(socket_, whole.data(), whole.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&target), length);
+  const ssize_t sent =
+      ::sendto(socket_, whole.data(), whole.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&target), length);
   if (sent >= 0) {
     owed_.clear();
   } else if (keep == Keep::yes) {
@@ -71,16 +73,11 @@ void SdNotify::watchdog() { send("WATCHDOG=1", Keep::no); }
 void SdNotify::status(const std::string& line) {
   // A line break would begin another assignment.
   std::string text = line;
-  std::replace_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\0'; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\0'; }, ' ');
   send("STATUS=" + text, Keep::no);
 }
 
-void SdNotify::reloading() {
-  timespec now{};
-  // CLOCK_MONOTONIC is part of this protocol, not a time the daemon acts on.
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  const std::int64_t us = std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1'000;
-  send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(us), Keep::yes);
-}
+void SdNotify::reloading() { send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonic_us()), Keep::yes); }
 
 }  // namespace ebb

@@ -9,7 +9,8 @@ namespace ebb {
 
 /// Tells systemd how we are, in its datagram protocol (sd_notify(3)); does nothing where NOTIFY_SOCKET is not set. The
 /// variables are taken out of the environment, so that no child speaks for us. Never blocks: while systemd does not
-/// read, a change of state (ready, reloading, stopping) is kept and goes out with the next message, and the rest is lost.
+/// read, a change of state (ready, reloading, stopping) is kept and goes out with the next message, and the rest is
+/// lost.
 class SdNotify {
  public:
   SdNotify();

@@ -31,7 +31,11 @@ Error error_of(int sqlite_code, const std::string& message) {
 }  // namespace
 
 Statement::Statement(Statement&& other) noexcept
-    : db_(other.db_), sql_(other.sql_), handle_(std::exchange(other.handle_, nullptr)), next_(other.next_), bound_(other.bound_) {}
+    : db_(other.db_),
+      sql_(other.sql_),
+      handle_(std::exchange(other.handle_, nullptr)),
+      next_(other.next_),
+      bound_(other.bound_) {}
 
 Statement::~Statement() {
   if (handle_ == nullptr) return;

@@ -55,7 +55,9 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   /// Closing the last connection writes the -wal file back into the database; with this it leaves both as they are.
-  void leave_log_on_close(bool leave) { sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave ? 1 : 0, nullptr); }
+  void leave_log_on_close(bool leave) {
+    sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave ? 1 : 0, nullptr);
+  }
 
   /// One or more statements without values.
   Status run(const char* sql);

@@ -37,8 +37,12 @@ Result<json> told_unless_absent(Result<json> result, const std::string& doing) {
 
 SqliteLedger::SqliteLedger(std::unique_ptr<ProcessLock> lock, std::unique_ptr<Database> writing,
                            std::unique_ptr<Database> reading, LedgerConfig config, std::string build, LedgerKnobs knobs)
-    : config_(std::move(config)), build_(std::move(build)), knobs_(knobs), lock_(std::move(lock)),
-      writing_(std::move(writing)), reading_(std::move(reading)) {}
+    : config_(std::move(config)),
+      build_(std::move(build)),
+      knobs_(knobs),
+      lock_(std::move(lock)),
+      writing_(std::move(writing)),
+      reading_(std::move(reading)) {}
 
 SqliteLedger::~SqliteLedger() { close(); }
 
@@ -58,8 +62,8 @@ Result<std::unique_ptr<SqliteLedger>> SqliteLedger::open(const std::string& path
   auto reading = Database::open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, knobs.vfs);
   if (!reading.ok()) return cannot("open " + path, reading.error());
   if (Status only = (*reading)->run("PRAGMA query_only = 1"); !only.ok()) return cannot("open " + path, only.error());
-  return std::unique_ptr<SqliteLedger>(new SqliteLedger(std::move(*lock), std::move(*writing), std::move(*reading), config,
-                                                        std::move(build_id), knobs));
+  return std::unique_ptr<SqliteLedger>(
+      new SqliteLedger(std::move(*lock), std::move(*writing), std::move(*reading), config, std::move(build_id), knobs));
 }
 
 awaitable<Status> SqliteLedger::record(const Observation& seen, const Decision& decision) {

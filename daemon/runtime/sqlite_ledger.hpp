@@ -1,8 +1,11 @@
 // The ledger in SQLite: what was decided, why, what was tried and how it ended.
 //
-//   decisions  one row a tick: the decision as JSON without the rendered sentences. What it saw and the states before and
-//              after stand beside it when it has a plan, and every hundredth tick: enough to recompute, small when idle.
-//   state      one row: the newest state, replaced in the same transaction, with the numbers of the newest events of then
+//   decisions  one row a tick: the decision as JSON without the rendered sentences. What it saw and the states before
+//   and
+//              after stand beside it when it has a plan, and every hundredth tick: enough to recompute, small when
+//              idle.
+//   state      one row: the newest state, replaced in the same transaction, with the numbers of the newest events of
+//   then
 //              and of the decision before. A restart needs nothing else but
 //   actions    one row an action, written with its decision; the outcome is added later, with the tick it came after.
 //              Those without are unfinished.
@@ -24,16 +27,16 @@ namespace ebb {
 
 /// What a configuration does not name.
 struct LedgerKnobs {
-  const char* vfs = nullptr;                       ///< SQLite's file layer; tests inject faults here
-  std::int64_t bytes_max = 1'073'741'824;          ///< beyond it the oldest copies in full go, then the oldest decisions
-  std::uint64_t clean_every = 60;                  ///< decisions between two clean-ups: five minutes at the default tick
+  const char* vfs = nullptr;               ///< SQLite's file layer; tests inject faults here
+  std::int64_t bytes_max = 1'073'741'824;  ///< beyond it the oldest copies in full go, then the oldest decisions
+  std::uint64_t clean_every = 60;          ///< decisions between two clean-ups: five minutes at the default tick
 };
 
 class SqliteLedger final : public Ledger {
  public:
   /// Opens or makes the file, takes <path>.lock and checks the file. Errors: `malformed` for one that is damaged or no
-  /// ledger (left as it is), `conflict` for one of a newer schema or that another process uses, `denied`. Blocking; before
-  /// the loop starts.
+  /// ledger (left as it is), `conflict` for one of a newer schema or that another process uses, `denied`. Blocking;
+  /// before the loop starts.
   static Result<std::unique_ptr<SqliteLedger>> open(const std::string& path, const LedgerConfig& config,
                                                     std::string build_id, LedgerKnobs knobs = LedgerKnobs());
   ~SqliteLedger() override;

@@ -29,4 +29,9 @@ awaitable<void> SystemClock::sleep_until(TimePoint at) {
   co_await timer.async_wait(boost::asio::use_awaitable);
 }
 
+std::int64_t monotonic_us() {
+  const auto since_boot = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(since_boot).count();
+}
+
 }  // namespace ebb

@@ -3,6 +3,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <chrono>
+#include <cstdint>
 
 #include "daemon/ports/clock.hpp"
 
@@ -20,5 +21,8 @@ class SystemClock final : public Clock {
   TimePoint wall_;
   std::chrono::steady_clock::time_point steady_;
 };
+
+/// CLOCK_MONOTONIC in microseconds: what systemd wants to see in a message. No time the daemon acts on.
+std::int64_t monotonic_us();
 
 }  // namespace ebb

@@ -11,7 +11,8 @@ using prometheus::BuildCounter;
 using prometheus::BuildGauge;
 using prometheus::BuildHistogram;
 
-const prometheus::Histogram::BucketBoundaries kSeconds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5};
+const prometheus::Histogram::BucketBoundaries kSeconds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                                       0.1,    0.25,  0.5,    1,     2.5,  5};
 
 auto& gauge(prometheus::Registry& registry, const char* name, const char* help) {
   return BuildGauge().Name(name).Help(help).Register(registry);
@@ -42,27 +43,34 @@ Telemetry::Telemetry(const std::string& version)
       pool_rl_(gauge(registry_, "ebb_pool_rl_gpus", "GPUs RL holds, in every phase.")),
       pool_unusable_(gauge(registry_, "ebb_pool_unusable_gpus", "GPUs that are lost or that others use.")),
       pool_blind_(gauge(registry_, "ebb_pool_blind", "1 while something needed to grow in the pool is unknown.")),
-      replicas_(gauge(registry_, "ebb_deployment_replicas", "Replicas by phase; other: lost, or not shown by its fleet.")),
+      replicas_(
+          gauge(registry_, "ebb_deployment_replicas", "Replicas by phase; other: lost, or not shown by its fleet.")),
       need_(gauge(registry_, "ebb_deployment_need_replicas", "Replicas production needs.")),
       target_(gauge(registry_, "ebb_deployment_target_replicas", "Replicas Ebb steers to.")),
       known_(gauge(registry_, "ebb_deployment_known", "1 while the need rests on fresh data.")),
       signal_(gauge(registry_, "ebb_signal", "A production signal as last read; absent while unknown.")),
-      reported_(gauge(registry_, "ebb_deployment_reported_replicas", "Production replicas that reported in the last look.")),
-      expected_(gauge(registry_, "ebb_deployment_expected_replicas", "Production replicas that ought to have reported.")),
+      reported_(
+          gauge(registry_, "ebb_deployment_reported_replicas", "Production replicas that reported in the last look.")),
+      expected_(
+          gauge(registry_, "ebb_deployment_expected_replicas", "Production replicas that ought to have reported.")),
       fleet_up_(gauge(registry_, "ebb_fleet_up", "1 while the fleet can be read.")),
       admission_(gauge(registry_, "ebb_job_admission_rollouts", "Rollouts a job may have in flight.")),
-      held_reason_(gauge(registry_, "ebb_held_reason", "1 while the newest decision holds something back by this rule.")),
-      alarm_(gauge(registry_, "ebb_alarm", "1 while the newest decision raises this alarm; subject: a configured name.")),
+      held_reason_(
+          gauge(registry_, "ebb_held_reason", "1 while the newest decision holds something back by this rule.")),
+      alarm_(
+          gauge(registry_, "ebb_alarm", "1 while the newest decision raises this alarm; subject: a configured name.")),
       config_info_(gauge(registry_, "ebb_config_info", "1, with the hash of the effective configuration.")),
       decisions_(counter(registry_, "ebb_decisions_total", "Decisions taken; early ones did not wait for their tick.")),
       actions_(counter(registry_, "ebb_actions_total", "Actions by kind and outcome.")),
       tick_(gauge(registry_, "ebb_tick", "Number of the newest decision.").Add({})),
       ledger_up_(gauge(registry_, "ebb_ledger_up", "1 while the ledger can be written.").Add({})),
       ledger_failures_(counter(registry_, "ebb_ledger_failures_total", "Records the ledger refused.").Add({})),
-      since_progress_(gauge(registry_, "ebb_loop_since_progress_seconds", "Time since the loop last completed a pass.").Add({})),
+      since_progress_(
+          gauge(registry_, "ebb_loop_since_progress_seconds", "Time since the loop last completed a pass.").Add({})),
       reload_ok_(gauge(registry_, "ebb_config_last_reload_successful", "1 if the last reload was taken.").Add({})),
       reload_success_at_(gauge(registry_, "ebb_config_last_reload_success_timestamp_seconds",
-                               "When the configuration in force was loaded.").Add({})),
+                               "When the configuration in force was loaded.")
+                             .Add({})),
       observe_seconds_(histogram(registry_, "ebb_observe_seconds", "Time one look at all sources and fleets took.")),
       commit_seconds_(histogram(registry_, "ebb_commit_seconds",
                                 "Time from a decision to its record and the start of its actions.")) {
@@ -72,7 +80,8 @@ Telemetry::Telemetry(const std::string& version)
   // A counter that begins with its first event hides that event from rate().
   for (const char* early : {"false", "true"}) decisions_.Add({{"early", early}});
   for (const ActionKind kind : {ActionKind::drain, ActionKind::evict, ActionKind::start}) {
-    for (const OutcomeKind end : {OutcomeKind::done, OutcomeKind::dropped, OutcomeKind::failed, OutcomeKind::advised, OutcomeKind::unknown}) {
+    for (const OutcomeKind end :
+         {OutcomeKind::done, OutcomeKind::dropped, OutcomeKind::failed, OutcomeKind::advised, OutcomeKind::unknown}) {
       actions_.Add({{"kind", to_string(kind)}, {"outcome", to_string(end)}});
     }
   }
@@ -88,8 +97,10 @@ void Telemetry::Followed::set(const Labels& labels, double value) {
 void Telemetry::Followed::end(bool remove) {
   std::erase_if(series_, [&](const auto& series) {
     if (touched_.contains(series.first)) return false;
-    if (remove) family_.Remove(series.second);
-    else series.second->Set(0);
+    if (remove)
+      family_.Remove(series.second);
+    else
+      series.second->Set(0);
     return remove;
   });
 }
@@ -121,7 +132,8 @@ void Telemetry::decided(const Decision& decision, const Observation& seen, Durat
 }
 
 void Telemetry::show_pools(const Decision& decision) {
-  const auto families = {&pool_gpus_, &pool_reserve_, &pool_slack_, &pool_production_, &pool_rl_, &pool_unusable_, &pool_blind_};
+  const auto families = {&pool_gpus_, &pool_reserve_,  &pool_slack_, &pool_production_,
+                         &pool_rl_,   &pool_unusable_, &pool_blind_};
   for (Followed* family : families) family->begin();
   for (const auto& [id, pool] : decision.pools) {
     const Labels labels{{"pool", id.value}};
@@ -140,7 +152,9 @@ void Telemetry::show_deployments(const Decision& decision) {
   const auto families = {&replicas_, &need_, &target_, &known_};
   for (Followed* family : families) family->begin();
   for (const auto& [id, d] : decision.deployments) {
-    const auto phase = [&](const char* name, int n) { replicas_.set({{"deployment", id.value}, {"phase", name}}, n); };
+    const auto phase = [&, &name = id.value](const char* word, int n) {
+      replicas_.set({{"deployment", name}, {"phase", word}}, n);
+    };
     phase("ready", d.ready.count);
     phase("starting", d.starting.count);
     phase("draining", d.draining.count);

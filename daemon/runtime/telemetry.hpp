@@ -18,8 +18,8 @@
 
 namespace ebb {
 
-/// Control thread. Series of what is no longer configured or no longer seen are removed, so that a graph ends instead of
-/// going on flat; reasons go to 0, so that a graph of them has no gaps.
+/// Control thread. Series of what is no longer configured or no longer seen are removed, so that a graph ends instead
+/// of going on flat; reasons go to 0, so that a graph of them has no gaps.
 class Telemetry {
  public:
   explicit Telemetry(const std::string& version);

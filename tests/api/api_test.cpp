@@ -26,10 +26,12 @@ TEST_P(ApiShapes, AreTheGoldenOnes) {
 INSTANTIATE_TEST_SUITE_P(Get, ApiShapes,
                          ::testing::Values(std::pair{"/v1/status", "status"}, std::pair{"/v1/pools", "pools"},
                                            std::pair{"/v1/services", "services"}, std::pair{"/v1/jobs", "jobs"},
-                                           std::pair{"/v1/replicas", "replicas"}, std::pair{"/v1/overrides", "overrides"},
-                                           std::pair{"/v1/decisions/21", "decision"}, std::pair{"/v1/explain?tick=21", "explain"},
+                                           std::pair{"/v1/replicas", "replicas"},
+                                           std::pair{"/v1/overrides", "overrides"},
+                                           std::pair{"/v1/decisions/21", "decision"},
+                                           std::pair{"/v1/explain?tick=21", "explain"},
                                            std::pair{"/v1/history?max=4", "history"}),
-                         [](const auto& info) { return std::string(info.param.second); });
+                         [](const auto& shape) { return std::string(shape.param.second); });
 
 TEST_F(ApiFixture, AnswersBeforeTheFirstDecision) {
   BoardView fresh;
@@ -37,7 +39,8 @@ TEST_F(ApiFixture, AnswersBeforeTheFirstDecision) {
   fresh.version = "9.9.9";
   fresh.not_ready_why = "no decision has been made yet";
   control.board = fresh;
-  for (const char* path : {"/v1/status", "/v1/pools", "/v1/services", "/v1/jobs", "/v1/replicas", "/v1/overrides"}) get(path);
+  for (const char* path : {"/v1/status", "/v1/pools", "/v1/services", "/v1/jobs", "/v1/replicas", "/v1/overrides"})
+    get(path);
   EXPECT_EQ(get("/v1/status").at("tick"), 0);
   EXPECT_FALSE(get("/v1/services").at("services").at(0).at("deployments").at(0).at("known").get<bool>());
   EXPECT_EQ(ask("GET", "/readyz").status, 503);
@@ -73,7 +76,8 @@ TEST_F(ApiFixture, ListsALeaseThatNoFleetShowsYetAndNothingThatIsGone) {
   state.leases[ReplicaId("ended")] = asked;
   control.board.state = std::make_shared<const State>(state);
   Observation seen = *control.board.seen;
-  seen.fleets[testing::kFleet] = Sample<FleetSeen>{{{testing::replica("ended", testing::kRl, ReplicaPhase::gone)}, {}}, clock.at};
+  seen.fleets[testing::kFleet] =
+      Sample<FleetSeen>{{{testing::replica("ended", testing::kRl, ReplicaPhase::gone)}, {}}, clock.at};
   control.board.seen = std::make_shared<const Observation>(seen);
   std::set<std::string> ids;
   for (const json& replica : get("/v1/replicas").at("replicas")) ids.insert(replica.at("id"));
@@ -211,7 +215,8 @@ TEST_F(ApiFixture, RefusesBadOverridesByField) {
       {__LINE__, with("freeze", "pin"), "'replicas' is missing"},
       {__LINE__, R"({"kind":"pin","target":"rl@p","replicas":-1,"reason":"r","owner":"o","ttl":"1m"})", "'replicas'"},
       {__LINE__, R"({"kind":"pin","target":"rl@p","replicas":3.7,"reason":"r","owner":"o","ttl":"1m"})", "'replicas'"},
-      {__LINE__, R"({"kind":"pin","target":"rl@p","replicas":4294967297,"reason":"r","owner":"o","ttl":"1m"})", "'replicas'"},
+      {__LINE__, R"({"kind":"pin","target":"rl@p","replicas":4294967297,"reason":"r","owner":"o","ttl":"1m"})",
+       "'replicas'"},
       {__LINE__, R"({"kind":"pin","target":"rl@p","replicas":1e999,"reason":"r","owner":"o","ttl":"1m"})", "too large"},
       {__LINE__, R"({"kind":"pin","target":"rl","replicas":1,"reason":"r","owner":"o","ttl":"1m"})", "deployment"},
       {__LINE__, std::string(200'000, '['), "plain values"},
@@ -226,7 +231,8 @@ TEST_F(ApiFixture, RefusesBadOverridesByField) {
 
 TEST_F(ApiFixture, NamesEveryFaultAtOnce) {
   const std::string detail = refusal("POST", "/v1/overrides", R"({"kind":"x","ttl":5,"reason":"","other":1})");
-  for (const char* part : {"'kind'", "'ttl'", "'reason'", "'owner' is missing", "'other'"}) EXPECT_THAT(detail, HasSubstr(part));
+  for (const char* part : {"'kind'", "'ttl'", "'reason'", "'owner' is missing", "'other'"})
+    EXPECT_THAT(detail, HasSubstr(part));
 }
 
 TEST_F(ApiFixture, BoundsTheNumberOfOverrides) {
@@ -314,7 +320,8 @@ TEST_F(ApiFixture, ThePageAsksNobodyElse) {
   for (const char* path : {"/", "/app.js", "/chart.js", "/style.css"}) {
     std::string body = ask("GET", path).body;
     for (const char* allowed : {"http://www.w3.org/2000/svg"}) {
-      for (auto at = body.find(allowed); at != std::string::npos; at = body.find(allowed)) body.erase(at, std::string(allowed).size());
+      for (auto at = body.find(allowed); at != std::string::npos; at = body.find(allowed))
+        body.erase(at, std::string(allowed).size());
     }
     EXPECT_EQ(body.find("://"), std::string::npos) << path;
     EXPECT_EQ(body.find("innerHTML"), std::string::npos) << path << ": text goes in as text";

@@ -1,5 +1,5 @@
-// api-demo-server: the real API, server and page over a fleet of values whose day moves by itself. Prints its port, runs
-// until SIGTERM. A stand-in for tests and for working on the page; nothing of it is in ebbd.
+// api-demo-server: the real API, server and page over a fleet of values whose day moves by itself. Prints its port,
+// runs until SIGTERM. A stand-in for tests and for working on the page; nothing of it is in ebbd.
 #include <CLI/CLI.hpp>
 #include <boost/asio.hpp>
 #include <cmath>
@@ -16,8 +16,8 @@ namespace asio = boost::asio;
 using namespace ebb;
 
 struct Options {
-  int warm_up = 300;       ///< seconds of the day before the first request
-  int interval_ms = 1'000; ///< between two ticks; 0: the day stands still
+  int warm_up = 300;        ///< seconds of the day before the first request
+  int interval_ms = 1'000;  ///< between two ticks; 0: the day stands still
   std::string mode = "act";
   std::string token_file;
   bool alarm = false;
@@ -38,8 +38,8 @@ Config config_of(const Options& options) {
   return config;
 }
 
-asio::awaitable<void> turn(test::Day& day, test::FakeControl& control, test::FakeLedger& ledger, test::StillClock& clock,
-                           const Options& options) {
+asio::awaitable<void> turn(test::Day& day, test::FakeControl& control, test::FakeLedger& ledger,
+                           test::StillClock& clock, const Options& options) {
   asio::steady_timer timer(co_await asio::this_coro::executor);
   for (int second = 0;; ++second) {
     if (second >= options.warm_up) {
@@ -77,6 +77,7 @@ int main(int argc, char** argv) {
   Api api(control, ledger, clock);
   spawn(io.get_executor(), turn(day, control, ledger, clock, options));
   io.poll();
+  io.restart();  // a day that stands still leaves the loop without work for a moment
   auto server = Server::listen(io.get_executor(), config.api, api);
   if (!server.ok()) {
     std::cerr << server.error().what << "\n";

@@ -15,7 +15,8 @@ using nlohmann::json;
 YAML::Node document() { return YAML::LoadFile(std::string(EBB_SOURCE_DIR) + "/docs/openapi.yaml"); }
 
 std::string upper(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   return text;
 }
 
@@ -37,7 +38,8 @@ TEST(OpenApi, SaysWhichRoutesAreOpen) {
   const YAML::Node file = document();
   for (const Route& route : routes()) {
     std::string method = route.method;
-    std::transform(method.begin(), method.end(), method.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(method.begin(), method.end(), method.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     const YAML::Node operation = file["paths"][route.pattern][method];
     const YAML::Node security = operation["security"];
     const bool described_open = security && security.size() == 0;
@@ -75,8 +77,9 @@ class Shape {
   static std::string fault(const YAML::Node& type, const json& value) {
     if (!type) return "";
     const auto fits = [&](const std::string& name) {
-      return (name == "object" && value.is_object()) || (name == "array" && value.is_array()) || (name == "string" && value.is_string()) ||
-             (name == "boolean" && value.is_boolean()) || (name == "null" && value.is_null()) || (name == "number" && value.is_number()) ||
+      return (name == "object" && value.is_object()) || (name == "array" && value.is_array()) ||
+             (name == "string" && value.is_string()) || (name == "boolean" && value.is_boolean()) ||
+             (name == "null" && value.is_null()) || (name == "number" && value.is_number()) ||
              (name == "integer" && value.is_number_integer());
     };
     if (type.IsScalar()) return fits(type.as<std::string>()) ? "" : "is not of type " + type.as<std::string>();
@@ -109,16 +112,24 @@ class Shape {
 
 TEST_F(ApiFixture, AnswersHaveTheDocumentedFields) {
   const YAML::Node file = document();
-  (void)ask("POST", "/v1/overrides", R"({"kind":"pin","target":"rl@p","replicas":2,"reason":"r","owner":"o","ttl":"1m"})");
+  (void)ask("POST", "/v1/overrides",
+            R"({"kind":"pin","target":"rl@p","replicas":2,"reason":"r","owner":"o","ttl":"1m"})");
   (void)ask("PUT", "/v1/jobs/rl/demand", R"({"replicas":3,"ttl":"1m"})");
   Decision decision = *control.board.decision;
   decision.alarms.push_back({"leases.lost", "rl@p"});
   control.board.decision = std::make_shared<const Decision>(decision);
   const std::vector<std::pair<const char*, const char*>> table{
-      {"/v1/status", "/v1/status"},          {"/v1/pools", "/v1/pools"},         {"/v1/services", "/v1/services"},
-      {"/v1/jobs", "/v1/jobs"},              {"/v1/replicas", "/v1/replicas"},   {"/v1/decisions", "/v1/decisions?limit=60"},
-      {"/v1/decisions/{tick}", "/v1/decisions/21"}, {"/v1/explain", "/v1/explain"}, {"/v1/overrides", "/v1/overrides"},
-      {"/v1/history", "/v1/history"},        {"/v1/config", "/v1/config"},
+      {"/v1/status", "/v1/status"},
+      {"/v1/pools", "/v1/pools"},
+      {"/v1/services", "/v1/services"},
+      {"/v1/jobs", "/v1/jobs"},
+      {"/v1/replicas", "/v1/replicas"},
+      {"/v1/decisions", "/v1/decisions?limit=60"},
+      {"/v1/decisions/{tick}", "/v1/decisions/21"},
+      {"/v1/explain", "/v1/explain"},
+      {"/v1/overrides", "/v1/overrides"},
+      {"/v1/history", "/v1/history"},
+      {"/v1/config", "/v1/config"},
   };
   for (const auto& [path, target] : table) {
     SCOPED_TRACE(target);

@@ -13,9 +13,9 @@ namespace ebb::test {
 namespace {
 
 namespace asio = boost::asio;
+using asio::ip::tcp;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-using asio::ip::tcp;
 
 /// Runs the loop until the condition holds; a deadline instead of patience without end.
 template <class Condition>
@@ -55,8 +55,10 @@ class RawClient {
   void read() {
     socket_.async_read_some(asio::buffer(chunk_), [this](boost::system::error_code error, std::size_t count) {
       got.append(chunk_.data(), count);
-      if (error) closed = true;
-      else read();
+      if (error)
+        closed = true;
+      else
+        read();
     });
   }
   asio::io_context& io_;
@@ -108,9 +110,10 @@ TEST_F(ServerFixture, RefusesToListenWhereItShouldNot) {
     const char* listen;
     ErrorCode code;
   };
-  for (const Row& row : {Row{__LINE__, "0.0.0.0:0", ErrorCode::denied}, Row{__LINE__, "[::]:0", ErrorCode::denied},
-                         Row{__LINE__, "10.0.0.1:0", ErrorCode::denied}, Row{__LINE__, "nonsense", ErrorCode::invalid},
-                         Row{__LINE__, "127.0.0.1:99999", ErrorCode::invalid}, Row{__LINE__, "127.0.0.1:", ErrorCode::invalid}}) {
+  for (const Row& row :
+       {Row{__LINE__, "0.0.0.0:0", ErrorCode::denied}, Row{__LINE__, "[::]:0", ErrorCode::denied},
+        Row{__LINE__, "10.0.0.1:0", ErrorCode::denied}, Row{__LINE__, "nonsense", ErrorCode::invalid},
+        Row{__LINE__, "127.0.0.1:99999", ErrorCode::invalid}, Row{__LINE__, "127.0.0.1:", ErrorCode::invalid}}) {
     SCOPED_TRACE("line " + std::to_string(row.line));
     limits.listen = row.listen;
     const auto refused = Server::listen(io.get_executor(), limits, api);
@@ -146,10 +149,14 @@ TEST_F(ServerFixture, RefusesWhatIsNotHttp) {
       {__LINE__, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/1.1 505 "},
       {__LINE__, plain("POST", "/v1/overrides", "Content-Length: -5\r\n"), "HTTP/1.1 400 "},
       {__LINE__, plain("POST", "/v1/overrides", "Content-Length: 3\r\nContent-Length: 4\r\n"), "HTTP/1.1 400 "},
-      {__LINE__, plain("POST", "/v1/overrides", "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"), "HTTP/1.1 400 "},
+      {__LINE__, plain("POST", "/v1/overrides", "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"),
+       "HTTP/1.1 400 "},
       {__LINE__, plain("POST", "/v1/overrides", "Transfer-Encoding: chunked\r\n") + "zz\r\n", "HTTP/1.1 400 "},
-      {__LINE__, plain("POST", "/v1/overrides", "Content-Type: application/json\r\nContent-Length: 5000\r\n"), "HTTP/1.1 413 "},
-      {__LINE__, plain("POST", "/v1/overrides", "Transfer-Encoding: chunked\r\n") + "2000\r\n" + std::string(0x2000, 'x'), "HTTP/1.1 413 "},
+      {__LINE__, plain("POST", "/v1/overrides", "Content-Type: application/json\r\nContent-Length: 5000\r\n"),
+       "HTTP/1.1 413 "},
+      {__LINE__,
+       plain("POST", "/v1/overrides", "Transfer-Encoding: chunked\r\n") + "2000\r\n" + std::string(0x2000, 'x'),
+       "HTTP/1.1 413 "},
       {__LINE__, plain("GET", "/healthz", "X-Long: " + std::string(20'000, 'a') + "\r\n"), "HTTP/1.1 431 "},
       {__LINE__, "GET /" + std::string(20'000, 'a') + " HTTP/1.1\r\n", "HTTP/1.1 431 "},
   };
@@ -170,7 +177,8 @@ TEST_F(ServerFixture, RefusesWhatIsNotHttp) {
 TEST_F(ServerFixture, AnswersPipelinedRequestsInOrder) {
   listen();
   RawClient one(io, server->port());
-  one.send(plain("GET", "/healthz") + plain("GET", "/v1/nothing") + plain("HEAD", "/healthz") + plain("GET", "/readyz", "Connection: close\r\n"));
+  one.send(plain("GET", "/healthz") + plain("GET", "/v1/nothing") + plain("HEAD", "/healthz") +
+           plain("GET", "/readyz", "Connection: close\r\n"));
   ASSERT_TRUE(one.wait_closed());
   const auto first = one.got.find("HTTP/1.1 200");
   const auto second = one.got.find("HTTP/1.1 404");
@@ -201,7 +209,8 @@ TEST_F(ServerFixture, SpeaksHttp10) {
 TEST_F(ServerFixture, TakesAChunkedBodyAfterLeaveToSend) {
   listen();
   RawClient one(io, server->port());
-  one.send(plain("POST", "/v1/overrides", "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n"));
+  one.send(plain("POST", "/v1/overrides",
+                 "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n"));
   ASSERT_TRUE(one.wait_for("100 Continue"));
   const std::string body = R"({"kind":"freeze","reason":"r","owner":"o","ttl":"1m"})";
   std::ostringstream chunks;

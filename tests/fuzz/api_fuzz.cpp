@@ -32,7 +32,8 @@ void check_override(const std::string& body, const Config& config, TimePoint now
   demand_that(wanted->expires_at >= now + kTtlMin && wanted->expires_at <= now + kTtlMax);
   demand_that(!wanted->reason.empty() && wanted->reason.size() <= kReasonMax && !wanted->owner.empty());
   demand_that(wanted->replicas.count >= 0);
-  for (const char c : wanted->reason + wanted->owner + wanted->target) demand_that(static_cast<unsigned char>(c) >= 0x20);
+  for (const char c : wanted->reason + wanted->owner + wanted->target)
+    demand_that(static_cast<unsigned char>(c) >= 0x20);
 }
 
 void check_demand(const std::string& body, TimePoint now) {

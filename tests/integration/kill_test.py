@@ -3,6 +3,7 @@
     EBB_KILLS=100 EBB_SEED=7 python3 tests/integration/kill_test.py
 """
 import collections
+import json
 import os
 import random
 import time
@@ -46,7 +47,7 @@ class Kill(unittest.TestCase):
         self.assertEqual(world.ledger("pragma integrity_check"), [("ok",)])
         started = collections.Counter()
         for (text,) in world.ledger("select action_json from actions where kind = 'start'"):
-            for replica in __import__("json").loads(text)["replicas"]:
+            for replica in json.loads(text)["replicas"]:
                 started[replica] += 1
         self.assertGreater(len(started), 3, "the test moved something")
         self.assertEqual([r for r, n in started.items() if n > 1], [], "a start that was recorded twice")

@@ -23,7 +23,9 @@ int close(sqlite3_file* file) {
   delete reinterpret_cast<File*>(file)->path;
   return code;
 }
-int read(sqlite3_file* file, void* to, int n, sqlite3_int64 at) { return real(file)->pMethods->xRead(real(file), to, n, at); }
+int read(sqlite3_file* file, void* to, int n, sqlite3_int64 at) {
+  return real(file)->pMethods->xRead(real(file), to, n, at);
+}
 int write(sqlite3_file* file, const void* from, int n, sqlite3_int64 at) {
   if (const auto code = faults(file).refuses()) return *code;
   return real(file)->pMethods->xWrite(real(file), from, n, at);
@@ -50,13 +52,16 @@ int traits(sqlite3_file*) { return 0; }
 int shm_map(sqlite3_file* file, int page, int n, int extend, void volatile** out) {
   return real(file)->pMethods->xShmMap(real(file), page, n, extend, out);
 }
-int shm_lock(sqlite3_file* file, int offset, int n, int flags) { return real(file)->pMethods->xShmLock(real(file), offset, n, flags); }
+int shm_lock(sqlite3_file* file, int offset, int n, int flags) {
+  return real(file)->pMethods->xShmLock(real(file), offset, n, flags);
+}
 void shm_barrier(sqlite3_file* file) { real(file)->pMethods->xShmBarrier(real(file)); }
 int shm_unmap(sqlite3_file* file, int remove) { return real(file)->pMethods->xShmUnmap(real(file), remove); }
 
 // Version 2: shared memory for the WAL, but no memory-mapped reads.
-const sqlite3_io_methods kMethods{2, close, read, write, truncate, sync, size, lock, unlock, reserved, control, sector, traits,
-                                  shm_map, shm_lock, shm_barrier, shm_unmap, nullptr, nullptr};
+const sqlite3_io_methods kMethods{2,        close,       read,      write,   truncate, sync,   size,
+                                  lock,     unlock,      reserved,  control, sector,   traits, shm_map,
+                                  shm_lock, shm_barrier, shm_unmap, nullptr, nullptr};
 
 FaultyVfs& of(sqlite3_vfs* vfs) { return *static_cast<FaultyVfs*>(vfs->pAppData); }
 
@@ -131,8 +136,10 @@ void FaultyVfs::restore_synced(const std::string& database) {
   std::filesystem::remove(database + "-shm");
   for (const std::string& path : {database, database + "-wal"}) {
     const auto image = synced_.find(path);
-    if (image == synced_.end()) std::filesystem::remove(path);
-    else std::ofstream(path, std::ios::binary | std::ios::trunc) << image->second;
+    if (image == synced_.end())
+      std::filesystem::remove(path);
+    else
+      std::ofstream(path, std::ios::binary | std::ios::trunc) << image->second;
   }
 }
 

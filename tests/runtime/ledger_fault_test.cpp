@@ -124,10 +124,14 @@ TEST(Sigkill, LosesNothingThatWasAcknowledgedAndRepeatsNothing) {
       ASSERT_TRUE(line.has_value()) << "seed " << seed << " round " << round;
       const std::size_t space = line->find(' ');
       const std::string word = line->substr(0, space), rest = line->substr(space + 1);
-      if (word == "tick") tick = std::stoull(rest);
-      else if (word == "event") event = std::stoull(rest);
-      else if (word == "outcome") outcomes.insert(rest);
-      else FAIL() << *line;
+      if (word == "tick")
+        tick = std::stoull(rest);
+      else if (word == "event")
+        event = std::stoull(rest);
+      else if (word == "outcome")
+        outcomes.insert(rest);
+      else
+        FAIL() << *line;
     }
     const int status = child.end(SIGKILL);
     ASSERT_TRUE(WIFSIGNALED(status)) << "it ended by itself: " << status;
@@ -136,7 +140,8 @@ TEST(Sigkill, LosesNothingThatWasAcknowledgedAndRepeatsNothing) {
     const Recovered recovered = book->recover();
     ASSERT_GE(recovered.state.tick, tick) << "seed " << seed;
     std::set<std::uint64_t> ticks;
-    for (const auto& decision : book->decisions({.before = {}, .since = {}, .limit = 1'000})) ticks.insert(decision.at("tick").get<std::uint64_t>());
+    for (const auto& decision : book->decisions({.before = {}, .since = {}, .limit = 1'000}))
+      ticks.insert(decision.at("tick").get<std::uint64_t>());
     ASSERT_EQ(ticks.size(), recovered.state.tick) << "every tick once and none missing, seed " << seed;
     std::set<std::string> ids, ended;
     std::size_t actions = 0;

@@ -147,7 +147,8 @@ TEST(Ledger, KeepsInFullWhatHasAPlanAndEveryHundredth) {
 TEST(Ledger, PagesNewestFirstWithTheirSentences) {
   const TempDir dir;
   auto book = open_book(dir / "ebb.db").value();
-  for (std::uint64_t tick = 1; tick <= 9; ++tick) ASSERT_TRUE(book->record(decision_at(tick, tick % 3 == 0 ? 1 : 0)).ok());
+  for (std::uint64_t tick = 1; tick <= 9; ++tick)
+    ASSERT_TRUE(book->record(decision_at(tick, tick % 3 == 0 ? 1 : 0)).ok());
   const auto ticks = [&](Ledger::Page page) {
     std::string out;
     for (const auto& decision : book->decisions(page)) out += std::to_string(decision.at("tick").get<int>()) + " ";
@@ -225,7 +226,8 @@ TEST(Ledger, GivesSpaceBackWhenItGrowsTooLarge) {
   auto book = open_book(path, knobs).value();
   for (std::uint64_t tick = 1; tick <= 600; ++tick) {
     Decision large = decision_at(tick, 1);
-    for (int i = 0; i < 20; ++i) large.next.leases[ReplicaId("a-replica-with-a-long-name-" + std::to_string(i))] = Lease();
+    for (int i = 0; i < 20; ++i)
+      large.next.leases[ReplicaId("a-replica-with-a-long-name-" + std::to_string(i))] = Lease();
     ASSERT_TRUE(book->record(large).ok());
     ASSERT_TRUE(book->record({outcome_of(large.plan.actions[0], OutcomeKind::done, large.at)}).ok());
   }

@@ -3,11 +3,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <spdlog/spdlog.h>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <spdlog/spdlog.h>
 
 #include "daemon/runtime/logging.hpp"
 #include "daemon/runtime/process_lock.hpp"
@@ -95,7 +95,8 @@ TEST(SdNotify, TakesItsVariablesOutOfTheEnvironment) {
   ::setenv("WATCHDOG_USEC", "30000000", 1);
   ::setenv("WATCHDOG_PID", std::to_string(::getpid()).c_str(), 1);
   const SdNotify notify;
-  for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) EXPECT_EQ(std::getenv(name), nullptr) << name;
+  for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
+    EXPECT_EQ(std::getenv(name), nullptr) << name;
   EXPECT_EQ(notify.watchdog_interval(), Duration{15'000}) << "fed twice as often as asked";
 }
 
@@ -120,7 +121,8 @@ TEST(SdNotify, IsWatchedOnlyWhenItIsMeant) {
 
 TEST(SdNotify, DoesNothingWithoutASocketOrWithAnAddressThatIsNone) {
   const std::string too_long = "/" + std::string(200, 'x');
-  for (const std::string& address : {std::string(), std::string("relative"), std::string("vsock:2:1"), too_long, std::string("/nobody/listens")}) {
+  for (const std::string& address :
+       {std::string(), std::string("relative"), std::string("vsock:2:1"), too_long, std::string("/nobody/listens")}) {
     ::setenv("NOTIFY_SOCKET", address.c_str(), 1);
     SdNotify notify;
     notify.ready();

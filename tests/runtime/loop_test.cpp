@@ -58,7 +58,8 @@ class Rig {
   Listener listener;
   Observer observer{clock};
   Actuator actuator{io.get_executor(), clock};
-  ControlLoop loop{io.get_executor(), {clock, ledger, observer, actuator, listener, [this] { return config; }, [this] { return wiring; }}};
+  ControlLoop loop{io.get_executor(),
+                   {clock, ledger, observer, actuator, listener, [this] { return config; }, [this] { return wiring; }}};
 };
 
 TEST(ControlLoop, SettlesAndThenPlansNothing) {

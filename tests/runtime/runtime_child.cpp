@@ -51,7 +51,8 @@ int wait_for_signals() {
   boost::asio::io_context io;
   boost::asio::steady_timer for_ever(io, boost::asio::steady_timer::time_point::max());
   for_ever.async_wait([](const boost::system::error_code&) {});
-  const Signals signals(io.get_executor(), [] { say("stop"); }, [] { say("reload"); });
+  const Signals signals(
+      io.get_executor(), [] { say("stop"); }, [] { say("reload"); });
   say("ready");
   io.run();
   return 0;

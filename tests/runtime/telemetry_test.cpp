@@ -59,7 +59,8 @@ TEST(Telemetry, ShowsThePoolsArithmetic) {
   EXPECT_EQ(value(telemetry, R"(ebb_pool_gpus{pool="p"})"), "8");
   EXPECT_EQ(value(telemetry, R"(ebb_pool_reserve_gpus{pool="p"})"), "3");
   EXPECT_EQ(value(telemetry, R"(ebb_pool_slack_gpus{pool="p"})"), "5");
-  EXPECT_EQ(value(telemetry, R"(ebb_deployment_replicas{deployment="rl@p",phase="other"})"), "1") << "5 held, 3 ready, 1 starting";
+  EXPECT_EQ(value(telemetry, R"(ebb_deployment_replicas{deployment="rl@p",phase="other"})"), "1")
+      << "5 held, 3 ready, 1 starting";
   EXPECT_EQ(value(telemetry, R"(ebb_job_admission_rollouts{job="rl"})"), "128");
   EXPECT_EQ(value(telemetry, "ebb_tick"), "7");
 }
@@ -165,7 +166,8 @@ std::set<std::string> shapes(const std::string& text) {
       // Every label is name="value"; values of this test hold no quotes.
       const std::string labels = line.substr(line.find('{') + 1, line.rfind('}') - line.find('{') - 1);
       std::istringstream parts(labels);
-      for (std::string part; std::getline(parts, part, ',');) shape += (shape.back() == '{' ? "" : ",") + part.substr(0, part.find('='));
+      for (std::string part; std::getline(parts, part, ',');)
+        shape += (shape.back() == '{' ? "" : ",") + part.substr(0, part.find('='));
     }
     out.insert(shape + "}");
   }

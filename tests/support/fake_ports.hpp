@@ -59,7 +59,8 @@ class WorldFleet final : public Fleet {
 
   awaitable<Result<FleetSeen>> view() override {
     ++views;
-    if (view_hangs) co_await clock_.sleep_until(clock_.now() + Duration{3'600'000});
+    const TimePoint much_later = clock_.now() + Duration{3'600'000};
+    if (view_hangs) co_await clock_.sleep_until(much_later);
     if (view_error) co_return *view_error;
     world_.advance(clock_.now());
     co_return world_.view();
@@ -104,7 +105,8 @@ class SaidSource final : public MetricSource {
   awaitable<WorkloadSeen> sample(std::vector<Target> wanted, TimePoint) override {
     ++asked;
     targets = std::move(wanted);
-    if (hangs) co_await clock_.sleep_until(clock_.now() + Duration{3'600'000});
+    const TimePoint much_later = clock_.now() + Duration{3'600'000};
+    if (hangs) co_await clock_.sleep_until(much_later);
     WorkloadSeen workload;
     SignalSeen& signal = workload.signals["in_flight"];
     if (missing) {

@@ -1,4 +1,5 @@
-// Text against a file under tests/golden/. EBB_UPDATE_GOLDEN=1 writes the file anew; the difference is reviewed like code.
+// Text against a file under tests/golden/. EBB_UPDATE_GOLDEN=1 writes the file anew; the difference is reviewed like
+// code.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,7 +24,8 @@ inline void expect_golden(const std::string& name, const std::string& text) {
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
     std::ofstream(path) << text;
   }
-  EXPECT_EQ(text, file_text(path)) << "if the change is meant: EBB_UPDATE_GOLDEN=1, and review the difference of " << name;
+  EXPECT_EQ(text, file_text(path)) << "if the change is meant: EBB_UPDATE_GOLDEN=1, and review the difference of "
+                                   << name;
 }
 
 }  // namespace ebb::test

@@ -17,8 +17,9 @@
 
 namespace ebb::test {
 
-/// Sleepers wake in order of their time, and of their coming where times are equal. Must outlive the io_context, whose frames refer to it.
-/// Work on other threads (a Worker) is invisible to the driver: under this clock use fakes that stay on the thread.
+/// Sleepers wake in order of their time, and of their coming where times are equal. Must outlive the io_context, whose
+/// frames refer to it. Work on other threads (a Worker) is invisible to the driver: under this clock use fakes that
+/// stay on the thread.
 class VirtualClock final : public Clock {
  public:
   explicit VirtualClock(TimePoint start) : now_(start) {}

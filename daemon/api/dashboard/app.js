@@ -43,7 +43,7 @@ function ago(seconds) {
   return `${Math.floor(s / 86400)} d`;
 }
 
-const clock = (iso) => new Date(iso).toLocaleTimeString();
+const clock = (iso) => new Date(iso).toLocaleTimeString([], { hourCycle: 'h23' });
 const quiet = (text) => make('span', 'quiet', text);
 
 function badge(node, text, kind) {

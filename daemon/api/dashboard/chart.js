@@ -2,6 +2,8 @@
 // The chart: production in flight on the left axis; RL's serving replicas and the reserve on the right one.
 
 const Chart = (() => {
+  // Its legend writes style attributes, which our content security policy forbids; we have one of our own.
+  Dygraph.PLUGINS = Dygraph.PLUGINS.filter((plugin) => plugin !== Dygraph.Plugins.Legend);
   const RANGES = [['5 min', 300], ['15 min', 900], ['1 h', 3600]];
   const NAMES = [
     ['production', 'production in flight'], ['rl', 'RL serving replicas'], ['reserve', 'reserve, GPUs'],
@@ -63,7 +65,7 @@ const Chart = (() => {
           y2: { axisLabelWidth: 34, includeZero: true, independentTicks: true, drawGrid: false },
         },
         ylabel: 'requests in flight', y2label: 'replicas, GPUs', includeZero: true, fillAlpha: 0.13,
-        legend: 'never', connectSeparatedPoints: false, rightGap: 8, xRangePad: 2, yRangePad: 8,
+        connectSeparatedPoints: false, rightGap: 8, xRangePad: 2, yRangePad: 8,
         highlightCircleSize: 3, animatedZooms: false,
         highlightCallback: (_event, x, points) => legend(x, points),
         unhighlightCallback: () => legend(),
@@ -89,7 +91,7 @@ const Chart = (() => {
       item.append(line, name, number);
       return item;
     }));
-    if (x !== undefined) box.append(new Date(x).toLocaleTimeString());
+    if (x !== undefined) box.append(new Date(x).toLocaleTimeString([], { hourCycle: 'h23' }));
   }
 
   function buttons() {
