@@ -41,7 +41,8 @@ std::map<DeploymentId, ProcessDeployment> deployments_on(const Config& config, c
 }
 
 Gpus pool_gpus(const Config& config, const PoolId& name) {
-  const auto pool = std::find_if(config.pools.begin(), config.pools.end(), [&](const PoolConfig& p) { return p.name == name; });
+  const auto pool =
+      std::find_if(config.pools.begin(), config.pools.end(), [&](const PoolConfig& p) { return p.name == name; });
   return pool == config.pools.end() ? Gpus{0} : pool->gpus;
 }
 

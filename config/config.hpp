@@ -30,8 +30,8 @@ struct SecretRef {
 
 /// How to talk to an HTTP end point outside.
 struct EndpointConfig {
-  std::string url;                             ///< http(s)://host:port[/prefix]
-  SecretRef bearer_token;                      ///< sent as Authorization: Bearer
+  std::string url;         ///< http(s)://host:port[/prefix]
+  SecretRef bearer_token;  ///< sent as Authorization: Bearer
   std::string basic_user;
   SecretRef basic_password;
   std::map<std::string, std::string> headers;  ///< e.g. X-Scope-OrgID
@@ -42,11 +42,11 @@ struct EndpointConfig {
 struct SourceConfig {
   SourceKind kind = SourceKind::scrape;
   // scrape
-  std::string dialect = "auto";                ///< auto vllm sglang tgi llamacpp dynamo triton
+  std::string dialect = "auto";  ///< auto vllm sglang tgi llamacpp dynamo triton
   std::string path = "/metrics";
-  std::vector<std::string> targets;            ///< base URLs; empty: the replicas of the deployment's fleet
-  std::string model_name;                      ///< only series with this model label; empty: all
-  Duration frozen_after{30'000};               ///< running > 0 and token counters flat for this long: unknown
+  std::vector<std::string> targets;  ///< base URLs; empty: the replicas of the deployment's fleet
+  std::string model_name;            ///< only series with this model label; empty: all
+  Duration frozen_after{30'000};     ///< running > 0 and token counters flat for this long: unknown
   // prometheus
   EndpointConfig endpoint;
   std::map<std::string, std::string> queries;  ///< signal -> PromQL; "asked_replicas" and "held_replicas" are special
@@ -56,38 +56,38 @@ struct SourceConfig {
 
 /// One scalable set of replicas in one pool.
 struct DeploymentConfig {
-  DeploymentId id;                             ///< "<service or job>@<pool>", set by the loader
+  DeploymentId id;  ///< "<service or job>@<pool>", set by the loader
   PoolId pool;
-  FleetId fleet;                               ///< empty: nobody we know runs it (external services only)
+  FleetId fleet;  ///< empty: nobody we know runs it (external services only)
   Gpus gpus_per_replica{1};
   Replicas min{0};
   Replicas max{1};
-  std::vector<std::string> command;            ///< process fleet: argv with {port} {gpus} {deployment} {replica} {model}
+  std::vector<std::string> command;  ///< process fleet: argv with {port} {gpus} {deployment} {replica} {model}
   std::map<std::string, std::string> environment;
   std::string health_path = "/health";
-  Duration start_timeout{600'000};             ///< not ready by then: ended and counted as a failure
-  Duration drain_timeout{60'000};              ///< SIGTERM to SIGKILL
-  std::vector<SourceConfig> sources;           ///< services only
+  Duration start_timeout{600'000};    ///< not ready by then: ended and counted as a failure
+  Duration drain_timeout{60'000};     ///< SIGTERM to SIGKILL
+  std::vector<SourceConfig> sources;  ///< services only
 };
 
 struct PoolConfig {
   PoolId name;
   Gpus gpus{1};
-  Gpus headroom{0};                            ///< kept for production on top of its need
+  Gpus headroom{0};  ///< kept for production on top of its need
   std::shared_ptr<const AllocationPolicy> allocation;
-  Duration quiet_window{30'000};               ///< slack is lent once it has lasted this long
+  Duration quiet_window{30'000};  ///< slack is lent once it has lasted this long
 };
 
 struct FleetConfig {
   FleetId name;
   FleetKind kind = FleetKind::process;
-  PoolId pool;                                 ///< its slots are this pool's GPUs
-  std::string directory;                       ///< replica records, locks and logs; empty: <state_dir>/fleets/<name>
-  std::vector<std::string> gpu_ids;            ///< CUDA_VISIBLE_DEVICES names, one per GPU of the pool; empty: 0..gpus-1
-  int first_port = 18000;                      ///< replicas listen on 127.0.0.1 from here on
+  PoolId pool;                       ///< its slots are this pool's GPUs
+  std::string directory;             ///< replica records, locks and logs; empty: <state_dir>/fleets/<name>
+  std::vector<std::string> gpu_ids;  ///< CUDA_VISIBLE_DEVICES names, one per GPU of the pool; empty: 0..gpus-1
+  int first_port = 18000;            ///< replicas listen on 127.0.0.1 from here on
   int last_port = 18999;
   Duration health_interval{1'000};
-  Duration lease_ttl{60'000};                  ///< an RL replica whose lease was not renewed for so long drains itself
+  Duration lease_ttl{60'000};  ///< an RL replica whose lease was not renewed for so long drains itself
   Launcher launcher = Launcher::automatic;
 };
 
@@ -96,7 +96,7 @@ struct ServiceConfig {
   Owner owner = Owner::external;
   std::string model;
   std::shared_ptr<const CapacityPolicy> capacity;
-  Duration blind_after{300'000};               ///< unknown for longer: it is taken to need its max
+  Duration blind_after{300'000};  ///< unknown for longer: it is taken to need its max
   std::vector<DeploymentConfig> deployments;
 };
 
@@ -104,22 +104,22 @@ struct JobConfig {
   JobId name;
   std::string model;
   double weight = 1;
-  Replicas guarantee{0};                       ///< first out of the slack; never out of production's reserve
-  Replicas max{1'000};                         ///< over all pools
+  Replicas guarantee{0};  ///< first out of the slack; never out of production's reserve
+  Replicas max{1'000};    ///< over all pools
   DemandKind demand = DemandKind::unlimited;
-  SourceConfig demand_source;                  ///< demand: metric; a prometheus source with the query "replicas"
+  SourceConfig demand_source;  ///< demand: metric; a prometheus source with the query "replicas"
   int rollouts_per_replica = 32;
   std::shared_ptr<const VictimPolicy> victim;
-  Replicas grow_step{2};                       ///< at most so many more per tick and deployment
-  Duration grow_cooldown{10'000};              ///< between two growths
-  Duration reclaim_cooldown{60'000};           ///< no growth so long after a reclaim
+  Replicas grow_step{2};              ///< at most so many more per tick and deployment
+  Duration grow_cooldown{10'000};     ///< between two growths
+  Duration reclaim_cooldown{60'000};  ///< no growth so long after a reclaim
   std::vector<DeploymentConfig> deployments;
 };
 
 struct TokenConfig {
   std::string name;
   SecretRef secret;
-  std::vector<std::string> scopes{"read"};     ///< read, operate
+  std::vector<std::string> scopes{"read"};  ///< read, operate
 };
 
 struct ApiConfig {
@@ -131,13 +131,13 @@ struct ApiConfig {
 };
 
 struct LedgerConfig {
-  std::string path;                            ///< empty: <state_dir>/ebb.db
+  std::string path;  ///< empty: <state_dir>/ebb.db
   Duration keep{7LL * 86'400'000};
   int max_decisions = 500'000;
 };
 
 struct FailureConfig {
-  Duration backoff_first{5'000};               ///< after a replica ended unasked; doubles
+  Duration backoff_first{5'000};  ///< after a replica ended unasked; doubles
   Duration backoff_max{300'000};
 };
 
@@ -145,20 +145,20 @@ struct Config {
   Mode mode = Mode::advise;
   Duration tick{5'000};
   Duration sample_interval{1'000};
-  Duration observe_timeout{800};               ///< one deadline over all sources
-  Duration stale_after{15'000};                ///< an older sample is Missing
-  Duration warm_up{60'000};                    ///< no growth so long after a start, or one policy window if longer
-  Duration lost_after{60'000};                 ///< past its drain deadline by this: lost
+  Duration observe_timeout{800};  ///< one deadline over all sources
+  Duration stale_after{15'000};   ///< an older sample is Missing
+  Duration warm_up{60'000};       ///< no growth so long after a start, or one policy window if longer
+  Duration lost_after{60'000};    ///< past its drain deadline by this: lost
   std::string state_dir = "/var/lib/ebb";
   std::string log_level = "info";
   FailureConfig failures;
   ApiConfig api;
   LedgerConfig ledger;
-  std::vector<PoolConfig> pools;               ///< sorted by name, as all lists below
+  std::vector<PoolConfig> pools;  ///< sorted by name, as all lists below
   std::vector<FleetConfig> fleets;
   std::vector<ServiceConfig> services;
   std::vector<JobConfig> jobs;
-  std::string hash;                            ///< of the effective configuration, 16 hex digits, set by the loader
+  std::string hash;  ///< of the effective configuration, 16 hex digits, set by the loader
 };
 
 }  // namespace ebb

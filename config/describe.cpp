@@ -31,7 +31,8 @@ class YamlPrinter final : public OptionVisitor {
   }
   void value(const OptionInfo& info, std::map<std::string, std::string>& v) override {
     key(info) << YAML::Flow << YAML::BeginMap;
-    for (const auto& [name, text] : v) out_ << YAML::Key << YAML::DoubleQuoted << name << YAML::Value << YAML::DoubleQuoted << text;
+    for (const auto& [name, text] : v)
+      out_ << YAML::Key << YAML::DoubleQuoted << name << YAML::Value << YAML::DoubleQuoted << text;
     out_ << YAML::EndMap;
   }
   void choice(const OptionInfo& info, int& index, std::span<const std::string_view> names) override {
@@ -53,7 +54,8 @@ class YamlPrinter final : public OptionVisitor {
     out_ << YAML::EndSeq;
   }
   void selected(const OptionInfo& info, const std::string& name, std::span<const std::string_view>,
-                const std::function<bool(const std::string&)>&, const std::function<void(OptionVisitor&)>& fields) override {
+                const std::function<bool(const std::string&)>&,
+                const std::function<void(OptionVisitor&)>& fields) override {
     key(info) << YAML::BeginMap << YAML::Key << "policy" << YAML::Value << name;
     fields(*this);
     out_ << YAML::EndMap;

@@ -109,7 +109,8 @@ std::string to_text(const std::vector<Problem>& problems) {
 Loaded load_config_text(const std::string& text, const std::string& name) {
   if (text.size() > kMostBytes) return refused(name, "the file is larger than 1 MiB", 0, 0);
   if (text.find('\0') != std::string::npos) return refused(name, "the file contains a NUL byte", 0, 0);
-  if (too_deep(text)) return refused(name, "the file is nested deeper than " + std::to_string(kDeepest) + " levels", 0, 0);
+  if (too_deep(text))
+    return refused(name, "the file is nested deeper than " + std::to_string(kDeepest) + " levels", 0, 0);
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(text);
     if (documents.empty() || documents[0].IsNull()) return refused(name, "the file is empty");

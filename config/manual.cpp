@@ -31,8 +31,12 @@ class Markdown final : public OptionVisitor {
   void value(const OptionInfo& i, int& v, Range<int> r) override {
     row(i, "whole number", std::to_string(v), std::to_string(r.min) + " to " + std::to_string(r.max));
   }
-  void value(const OptionInfo& i, double& v, Range<double> r) override { row(i, "number", shown(v), shown(r.min) + " to " + shown(r.max)); }
-  void value(const OptionInfo& i, Duration& v, Range<Duration> r) override { row(i, "duration", to_text(v), to_text(r.min) + " to " + to_text(r.max)); }
+  void value(const OptionInfo& i, double& v, Range<double> r) override {
+    row(i, "number", shown(v), shown(r.min) + " to " + shown(r.max));
+  }
+  void value(const OptionInfo& i, Duration& v, Range<Duration> r) override {
+    row(i, "duration", to_text(v), to_text(r.min) + " to " + to_text(r.max));
+  }
   void value(const OptionInfo& i, std::string& v) override { row(i, "text", v, ""); }
   void value(const OptionInfo& i, std::vector<std::string>& v) override {
     std::string all;
@@ -43,14 +47,17 @@ class Markdown final : public OptionVisitor {
   void choice(const OptionInfo& i, int& index, std::span<const std::string_view> names) override {
     row(i, "word", std::string(names[static_cast<std::size_t>(index)]), joined(names, ", "));
   }
-  void object(const OptionInfo& i, const std::function<void(OptionVisitor&)>& fields) override { inside(i, "", "mapping", fields); }
+  void object(const OptionInfo& i, const std::function<void(OptionVisitor&)>& fields) override {
+    inside(i, "", "mapping", fields);
+  }
   void list(const OptionInfo& i, std::size_t, const std::function<void(std::size_t)>& resize,
             const std::function<void(std::size_t, OptionVisitor&)>& element) override {
     resize(1);
     inside(i, "[]", "list of mappings", [&](OptionVisitor& v) { element(0, v); });
   }
   void selected(const OptionInfo& i, const std::string& name, std::span<const std::string_view> names,
-                const std::function<bool(const std::string&)>& select, const std::function<void(OptionVisitor&)>& fields) override {
+                const std::function<bool(const std::string&)>& select,
+                const std::function<void(OptionVisitor&)>& fields) override {
     row(i, "mapping", "{policy: " + name + "}", "");
     const std::string before = prefix_;
     prefix_ = before + std::string(i.name) + ".";
@@ -69,9 +76,11 @@ class Markdown final : public OptionVisitor {
  private:
   void row(const OptionInfo& info, const std::string& type, const std::string& otherwise, const std::string& range) {
     const std::string shown_default = info.required ? "required" : otherwise.empty() ? "" : "`" + otherwise + "`";
-    text_ += "| `" + prefix_ + std::string(info.name) + "` | " + type + " | " + shown_default + " | " + range + " | " + std::string(info.help) + " |\n";
+    text_ += "| `" + prefix_ + std::string(info.name) + "` | " + type + " | " + shown_default + " | " + range + " | " +
+             std::string(info.help) + " |\n";
   }
-  void inside(const OptionInfo& info, const char* mark, const char* type, const std::function<void(OptionVisitor&)>& fields) {
+  void inside(const OptionInfo& info, const char* mark, const char* type,
+              const std::function<void(OptionVisitor&)>& fields) {
     row(info, type, "", "");
     const std::string before = prefix_;
     prefix_ += std::string(info.name) + mark + ".";
@@ -85,16 +94,25 @@ class Markdown final : public OptionVisitor {
 class Schema final : public OptionVisitor {
  public:
   void value(const OptionInfo& i, bool& v) override { put(i, {{"type", "boolean"}, {"default", v}}); }
-  void value(const OptionInfo& i, int& v, Range<int> r) override { put(i, {{"type", "integer"}, {"minimum", r.min}, {"maximum", r.max}, {"default", v}}); }
-  void value(const OptionInfo& i, double& v, Range<double> r) override { put(i, {{"type", "number"}, {"minimum", r.min}, {"maximum", r.max}, {"default", v}}); }
+  void value(const OptionInfo& i, int& v, Range<int> r) override {
+    put(i, {{"type", "integer"}, {"minimum", r.min}, {"maximum", r.max}, {"default", v}});
+  }
+  void value(const OptionInfo& i, double& v, Range<double> r) override {
+    put(i, {{"type", "number"}, {"minimum", r.min}, {"maximum", r.max}, {"default", v}});
+  }
   void value(const OptionInfo& i, Duration& v, Range<Duration>) override {
     put(i, {{"type", "string"}, {"pattern", "^(0|([0-9]+([.][0-9]+)?(ms|s|m|h|d))+)$"}, {"default", to_text(v)}});
   }
   void value(const OptionInfo& i, std::string& v) override { put(i, {{"type", "string"}, {"default", v}}); }
-  void value(const OptionInfo& i, std::vector<std::string>& v) override { put(i, {{"type", "array"}, {"items", {{"type", "string"}}}, {"default", v}}); }
-  void value(const OptionInfo& i, std::map<std::string, std::string>&) override { put(i, {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}}); }
+  void value(const OptionInfo& i, std::vector<std::string>& v) override {
+    put(i, {{"type", "array"}, {"items", {{"type", "string"}}}, {"default", v}});
+  }
+  void value(const OptionInfo& i, std::map<std::string, std::string>&) override {
+    put(i, {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}});
+  }
   void choice(const OptionInfo& i, int& index, std::span<const std::string_view> names) override {
-    put(i, {{"enum", std::vector<std::string>(names.begin(), names.end())}, {"default", std::string(names[static_cast<std::size_t>(index)])}});
+    put(i, {{"enum", std::vector<std::string>(names.begin(), names.end())},
+            {"default", std::string(names[static_cast<std::size_t>(index)])}});
   }
   void object(const OptionInfo& i, const std::function<void(OptionVisitor&)>& fields) override {
     Schema inner;
@@ -109,7 +127,8 @@ class Schema final : public OptionVisitor {
     put(i, {{"type", "array"}, {"items", inner.mapping()}});
   }
   void selected(const OptionInfo& i, const std::string& name, std::span<const std::string_view> names,
-                const std::function<bool(const std::string&)>& select, const std::function<void(OptionVisitor&)>& fields) override {
+                const std::function<bool(const std::string&)>& select,
+                const std::function<void(OptionVisitor&)>& fields) override {
     ordered_json choices = ordered_json::array();
     for (const std::string_view policy : names) {
       if (!select(std::string(policy))) continue;
@@ -149,9 +168,12 @@ std::string config_markdown() {
   Markdown rows;
   options(config, rows);
   return "# Configuration\n\n"
-         "Generated from the option declarations by `ebb-config-docs`; do not edit. `config/examples/full.yaml` shows every "
-         "option in place,\n`config/ebb.schema.json` is for editors, `ebbd check-config FILE` tells everything that is wrong with a file.\n\n"
-         "Durations are a number and a unit (`250ms`, `90s`, `5m`, `1h30m`, `2d`). `x[].y` is `y` of each element of the list `x`;\n"
+         "Generated from the option declarations by `ebb-config-docs`; do not edit. `config/examples/full.yaml` shows "
+         "every "
+         "option in place,\n`config/ebb.schema.json` is for editors, `ebbd check-config FILE` tells everything that is "
+         "wrong with a file.\n\n"
+         "Durations are a number and a unit (`250ms`, `90s`, `5m`, `1h30m`, `2d`). `x[].y` is `y` of each element of "
+         "the list `x`;\n"
          "`x{p}.y` is the option `y` of policy `p`.\n\n"
          "| option | type | default | range | |\n|---|---|---|---|---|\n" +
          rows.text();

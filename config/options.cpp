@@ -48,8 +48,10 @@ template <class P>
 void policy(OptionVisitor& v, const OptionInfo& info, std::shared_ptr<const P>& value, const char* otherwise,
             std::span<const string_view> names, std::unique_ptr<P> (*make)(string_view)) {
   std::shared_ptr<P> made;
-  if (value == nullptr) made = make(otherwise);
-  else made = std::const_pointer_cast<P>(value);
+  if (value == nullptr)
+    made = make(otherwise);
+  else
+    made = std::const_pointer_cast<P>(value);
   const auto select = [&](const std::string& name) {
     std::shared_ptr<P> chosen = make(name);
     if (chosen != nullptr) made = std::move(chosen);
@@ -63,22 +65,27 @@ void policy(OptionVisitor& v, const OptionInfo& info, std::shared_ptr<const P>& 
 
 // Not in the unnamed namespace: visit_list finds them by the namespace of their type.
 static void options(FailureConfig& c, OptionVisitor& v) {
-  v.value({"backoff_first", "Pause before a replica that ended unasked is replaced; doubles with every further one."}, c.backoff_first, {100 * kMs, kHour});
-  v.value({"backoff_max", "The longest such pause; two of them without a failure end the row."}, c.backoff_max, {100 * kMs, kDay});
+  v.value({"backoff_first", "Pause before a replica that ended unasked is replaced; doubles with every further one."},
+          c.backoff_first, {100 * kMs, kHour});
+  v.value({"backoff_max", "The longest such pause; two of them without a failure end the row."}, c.backoff_max,
+          {100 * kMs, kDay});
 }
 
 static void options(TokenConfig& c, OptionVisitor& v) {
   v.value({"name", "Who it is for; appears in the log.", true}, c.name);
-  v.value({"secret", "Where the token is: file:/absolute/path or env:NAME. Never the token itself.", true}, c.secret.where);
+  v.value({"secret", "Where the token is: file:/absolute/path or env:NAME. Never the token itself.", true},
+          c.secret.where);
   v.value({"scopes", "What it may do: read, operate."}, c.scopes);
 }
 
 static void options(ApiConfig& c, OptionVisitor& v) {
-  v.value({"listen", "Address and port of the API, the status page and /metrics. Beyond loopback tokens are required."}, c.listen);
+  v.value({"listen", "Address and port of the API, the status page and /metrics. Beyond loopback tokens are required."},
+          c.listen);
   visit_list(v, {"tokens", "Bearer tokens. Without any, everybody on this host may read and operate."}, c.tokens);
   v.value({"max_connections", "Open connections; more are answered 503."}, c.max_connections, {1, 65'536});
   v.value({"max_body_kib", "Largest request body, KiB."}, c.max_body_kib, {1, 65'536});
-  v.value({"request_timeout", "Time a client has to send a request and to take the answer."}, c.request_timeout, {100 * kMs, kHour});
+  v.value({"request_timeout", "Time a client has to send a request and to take the answer."}, c.request_timeout,
+          {100 * kMs, kHour});
 }
 
 static void options(LedgerConfig& c, OptionVisitor& v) {
@@ -92,7 +99,8 @@ static void options(PoolConfig& c, OptionVisitor& v) {
   v.value({"gpus", "GPUs in the pool."}, c.gpus, kGpuRange);
   v.value({"headroom", "GPUs kept for production on top of its need."}, c.headroom, {0, 1'000'000});
   v.value({"quiet_window", "Slack is lent once it has lasted this long."}, c.quiet_window, {Duration{0}, kDay});
-  policy(v, {"allocation", "How slack is shared between jobs."}, c.allocation, kDefaultAllocation, allocation_policies(), make_allocation);
+  policy(v, {"allocation", "How slack is shared between jobs."}, c.allocation, kDefaultAllocation,
+         allocation_policies(), make_allocation);
 }
 
 static void options(FleetConfig& c, OptionVisitor& v) {
@@ -104,13 +112,20 @@ static void options(FleetConfig& c, OptionVisitor& v) {
   v.value({"first_port", "Replicas listen on 127.0.0.1 from this port on."}, c.first_port, {1'024, 65'535});
   v.value({"last_port", "The last port replicas may use."}, c.last_port, {1'024, 65'535});
   v.value({"health_interval", "Time between two health checks of a replica."}, c.health_interval, {50 * kMs, kHour});
-  v.value({"lease_ttl", "An RL replica whose lease was not renewed for so long drains itself: the bound for a dead daemon."}, c.lease_ttl, {kSecond, kDay});
-  word(v, {"launcher", "How shims leave the daemon's unit: systemd uses systemd-run --scope, automatic only where ebbd runs as a unit."}, c.launcher, kLaunchers);
+  v.value({"lease_ttl",
+           "An RL replica whose lease was not renewed for so long drains itself: the bound for a dead daemon."},
+          c.lease_ttl, {kSecond, kDay});
+  word(v,
+       {"launcher",
+        "How shims leave the daemon's unit: systemd uses systemd-run --scope, automatic only where ebbd runs as a "
+        "unit."},
+       c.launcher, kLaunchers);
 }
 
 static void options(EndpointConfig& c, OptionVisitor& v) {
   v.value({"url", "http(s)://host:port[/prefix]"}, c.url);
-  v.value({"bearer_token", "file:/path or env:NAME; sent as Authorization: Bearer, read anew for every request."}, c.bearer_token.where);
+  v.value({"bearer_token", "file:/path or env:NAME; sent as Authorization: Bearer, read anew for every request."},
+          c.bearer_token.where);
   v.value({"basic_user", "User of HTTP basic authentication."}, c.basic_user);
   v.value({"basic_password", "file:/path or env:NAME."}, c.basic_password.where);
   v.value({"headers", "Further headers, e.g. X-Scope-OrgID."}, c.headers);
@@ -123,38 +138,55 @@ static void options(SourceConfig& c, OptionVisitor& v) {
   v.value({"path", "scrape: path of the metrics page."}, c.path);
   v.value({"targets", "scrape: base URLs. Empty: the ready replicas of the deployment's fleet."}, c.targets);
   v.value({"model_name", "scrape: only series of this model. Empty: all."}, c.model_name);
-  v.value({"frozen_after", "scrape: requests running while token counters stand still for so long is unknown, not busy."}, c.frozen_after, {kSecond, kHour});
-  v.object({"endpoint", "prometheus: where it is and how to log in."}, [&c](OptionVisitor& o) { options(c.endpoint, o); });
-  v.value({"queries", "prometheus: signal -> PromQL. asked_replicas, held_replicas, reporters, expected_reporters and oldest_sample_age_s are special."}, c.queries);
+  v.value(
+      {"frozen_after", "scrape: requests running while token counters stand still for so long is unknown, not busy."},
+      c.frozen_after, {kSecond, kHour});
+  v.object({"endpoint", "prometheus: where it is and how to log in."},
+           [&c](OptionVisitor& o) { options(c.endpoint, o); });
+  v.value({"queries",
+           "prometheus: signal -> PromQL. asked_replicas, held_replicas, reporters, expected_reporters and "
+           "oldest_sample_age_s are special."},
+          c.queries);
   v.value({"accept_warnings", "prometheus: take answers that carry warnings (partial data)."}, c.accept_warnings);
-  v.value({"timeout", "Time one answer may take; the observer's deadline holds as well."}, c.timeout, {50 * kMs, kMinute});
+  v.value({"timeout", "Time one answer may take; the observer's deadline holds as well."}, c.timeout,
+          {50 * kMs, kMinute});
 }
 
 static void deployment(DeploymentConfig& c, OptionVisitor& v, bool production) {
   v.value({"pool", "The pool whose GPUs it uses.", true}, c.pool.value);
-  v.value({"fleet", production ? "The fleet that runs it. Empty: nobody Ebb knows (owner external)." : "The fleet that runs it.", !production}, c.fleet.value);
+  v.value({"fleet",
+           production ? "The fleet that runs it. Empty: nobody Ebb knows (owner external)." : "The fleet that runs it.",
+           !production},
+          c.fleet.value);
   v.value({"gpus_per_replica", "GPUs of one replica."}, c.gpus_per_replica, kGpuRange);
   v.value({"min", production ? "Fewest replicas." : "Fewest replicas, out of the slack."}, c.min, kReplicaRange);
   v.value({"max", "Most replicas."}, c.max, kReplicaRange);
-  v.value({"command", "process fleet: program and arguments; {port} {gpus} {deployment} {replica} {model} are filled in."}, c.command);
+  v.value(
+      {"command", "process fleet: program and arguments; {port} {gpus} {deployment} {replica} {model} are filled in."},
+      c.command);
   v.value({"environment", "process fleet: further environment variables."}, c.environment);
   v.value({"health_path", "process fleet: a replica is ready when this answers 200."}, c.health_path);
-  v.value({"start_timeout", "A replica that is not ready by then is ended and counted as a failure."}, c.start_timeout, {kSecond, kDay});
+  v.value({"start_timeout", "A replica that is not ready by then is ended and counted as a failure."}, c.start_timeout,
+          {kSecond, kDay});
   v.value({"drain_timeout", "Time from SIGTERM to SIGKILL."}, c.drain_timeout, {Duration{0}, kDay});
   if (production) visit_list(v, {"sources", "Where its signals come from."}, c.sources);
 }
 
 static void deployments(std::vector<DeploymentConfig>& list, OptionVisitor& v, bool production) {
-  v.list({"deployments", "One per pool it may use.", true}, list.size(), [&list](std::size_t n) { list.resize(n); },
-         [&list, production](std::size_t i, OptionVisitor& o) { deployment(list[i], o, production); });
+  v.list(
+      {"deployments", "One per pool it may use.", true}, list.size(), [&list](std::size_t n) { list.resize(n); },
+      [&list, production](std::size_t i, OptionVisitor& o) { deployment(list[i], o, production); });
 }
 
 static void options(ServiceConfig& c, OptionVisitor& v) {
   v.value({"name", "Name of the production workload.", true}, c.name.value);
-  word(v, {"owner", "external: somebody else scales it, Ebb gets out of the way. ebb: Ebb scales it too."}, c.owner, kOwners);
+  word(v, {"owner", "external: somebody else scales it, Ebb gets out of the way. ebb: Ebb scales it too."}, c.owner,
+       kOwners);
   v.value({"model", "Model name, for {model} in commands."}, c.model);
-  policy(v, {"capacity", "How many replicas it needs."}, c.capacity, kDefaultCapacity, capacity_policies(), make_capacity);
-  v.value({"blind_after", "Unknown for longer than this, it is taken to need its max."}, c.blind_after, {kSecond, kDay});
+  policy(v, {"capacity", "How many replicas it needs."}, c.capacity, kDefaultCapacity, capacity_policies(),
+         make_capacity);
+  v.value({"blind_after", "Unknown for longer than this, it is taken to need its max."}, c.blind_after,
+          {kSecond, kDay});
   deployments(c.deployments, v, true);
 }
 
@@ -162,10 +194,12 @@ static void options(JobConfig& c, OptionVisitor& v) {
   v.value({"name", "Name of the RL run.", true}, c.name.value);
   v.value({"model", "Model name, for {model} in commands."}, c.model);
   v.value({"weight", "Share of the slack relative to other jobs."}, c.weight, {0.001, 1'000'000});
-  v.value({"guarantee", "Replicas served first out of the slack; never out of production's reserve."}, c.guarantee, kReplicaRange);
+  v.value({"guarantee", "Replicas served first out of the slack; never out of production's reserve."}, c.guarantee,
+          kReplicaRange);
   v.value({"max", "Most replicas over all pools."}, c.max, kReplicaRange);
   word(v, {"demand", "What it can use: unlimited, api (PUT /v1/jobs/<job>/demand) or metric."}, c.demand, kDemandKinds);
-  v.object({"demand_source", "demand: metric reads the query 'replicas' of this prometheus source."}, [&c](OptionVisitor& o) { options(c.demand_source, o); });
+  v.object({"demand_source", "demand: metric reads the query 'replicas' of this prometheus source."},
+           [&c](OptionVisitor& o) { options(c.demand_source, o); });
   v.value({"rollouts_per_replica", "Rollouts one replica holds at a time."}, c.rollouts_per_replica, {1, 100'000});
   policy(v, {"victim", "Who leaves first."}, c.victim, kDefaultVictim, victim_policies(), make_victim);
   v.value({"grow_step", "At most so many more replicas a tick in each deployment."}, c.grow_step, {1, 100'000});
@@ -177,11 +211,16 @@ static void options(JobConfig& c, OptionVisitor& v) {
 void options(Config& c, OptionVisitor& v) {
   word(v, {"mode", "advise: everything but the writes. act: acts."}, c.mode, kModes);
   v.value({"tick", "Time between two decisions; a reclaim does not wait for it."}, c.tick, {100 * kMs, kHour});
-  v.value({"sample_interval", "Time between two looks at production; at most the tick."}, c.sample_interval, {50 * kMs, kHour});
-  v.value({"observe_timeout", "One deadline over all sources and fleets; less than sample_interval."}, c.observe_timeout, {10 * kMs, kHour});
+  v.value({"sample_interval", "Time between two looks at production; at most the tick."}, c.sample_interval,
+          {50 * kMs, kHour});
+  v.value({"observe_timeout", "One deadline over all sources and fleets; less than sample_interval."},
+          c.observe_timeout, {10 * kMs, kHour});
   v.value({"stale_after", "An older sample is unknown."}, c.stale_after, {kSecond, kHour});
-  v.value({"warm_up", "No growth so long after a start, or one policy window if that is longer."}, c.warm_up, {Duration{0}, kDay});
-  v.value({"lost_after", "A replica still there this long after its eviction is lost: counted, alarmed, its GPUs not lent."}, c.lost_after, {kSecond, kDay});
+  v.value({"warm_up", "No growth so long after a start, or one policy window if that is longer."}, c.warm_up,
+          {Duration{0}, kDay});
+  v.value({"lost_after",
+           "A replica still there this long after its eviction is lost: counted, alarmed, its GPUs not lent."},
+          c.lost_after, {kSecond, kDay});
   v.value({"state_dir", "Where the ledger and the fleets' records live."}, c.state_dir);
   word(v, {"log_level", "Least severe lines that are logged."}, c.log_level, kLevels);
   v.object({"failures", "Replicas that end unasked."}, [&c](OptionVisitor& o) { options(c.failures, o); });

@@ -100,7 +100,8 @@ const YAML::Node* YamlReader::find(const OptionInfo& info) {
   known_.emplace_back(info.name);
   const auto entry = entries_.find(std::string(info.name));
   if (entry == entries_.end()) {
-    if (info.required) report_.add(place_of(node_), "'" + std::string(info.name) + "' is missing: " + std::string(info.help));
+    if (info.required)
+      report_.add(place_of(node_), "'" + std::string(info.name) + "' is missing: " + std::string(info.help));
     return nullptr;
   }
   entry->second.used = true;
@@ -126,7 +127,8 @@ void YamlReader::value(const OptionInfo& info, bool& v) {
   const YAML::Node* node = find(info);
   if (node == nullptr || !scalar(*node, "true or false")) return;
   const std::string text = node->Scalar();
-  if (is_quoted(*node) || (text != "true" && text != "false")) return wrong(*node, info, "must be true or false, got '" + text + "'");
+  if (is_quoted(*node) || (text != "true" && text != "false"))
+    return wrong(*node, info, "must be true or false, got '" + text + "'");
   v = text == "true";
 }
 
@@ -141,7 +143,9 @@ void YamlReader::value(const OptionInfo& info, int& v, Range<int> range) {
     return wrong(*node, info, "must be a whole number, got '" + text + "'");
   }
   if (number < range.min || number > range.max) {
-    return wrong(*node, info, "must be between " + std::to_string(range.min) + " and " + std::to_string(range.max) + ", got " + text);
+    return wrong(
+        *node, info,
+        "must be between " + std::to_string(range.min) + " and " + std::to_string(range.max) + ", got " + text);
   }
   v = static_cast<int>(number);
 }
@@ -169,8 +173,9 @@ void YamlReader::value(const OptionInfo& info, Duration& v, Range<Duration> rang
   const auto span = duration_from(text);
   if (!span) {
     const bool bare = plain_integer(text);
-    return wrong(*node, info, bare ? "needs a unit: write " + text + "s for seconds (ms, s, m, h, d)"
-                                   : "must be a duration such as 90s, 1m30s or 250ms, got '" + text + "'");
+    return wrong(*node, info,
+                 bare ? "needs a unit: write " + text + "s for seconds (ms, s, m, h, d)"
+                      : "must be a duration such as 90s, 1m30s or 250ms, got '" + text + "'");
   }
   if (*span < range.min || *span > range.max) {
     return wrong(*node, info, "must be between " + to_text(range.min) + " and " + to_text(range.max) + ", got " + text);
@@ -262,8 +267,9 @@ void YamlReader::selected(const OptionInfo& info, const std::string& name, std::
   if (!select(chosen)) {
     const std::vector<std::string> known(names.begin(), names.end());
     const std::string meant = nearest(chosen, known);
-    report_.add(path_of(info.name) + ".policy", "there is no policy '" + chosen + "'" +
-                                                    (meant.empty() ? "; there are " + listed(names) : "; did you mean '" + meant + "'?"));
+    report_.add(path_of(info.name) + ".policy",
+                "there is no policy '" + chosen + "'" +
+                    (meant.empty() ? "; there are " + listed(names) : "; did you mean '" + meant + "'?"));
     return;
   }
   fields(inner);

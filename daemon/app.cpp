@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
+#include <spdlog/spdlog.h>
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <spdlog/spdlog.h>
 
 #include "adapters/factory.hpp"
 #include "adapters/http/curl_client.hpp"
@@ -38,8 +38,8 @@ namespace asio = boost::asio;
 
 constexpr Duration kConfigLookInterval{1'000};
 
-/// Frames refer to the App's members, which refer to the io_context: `drop_frames` ends what is still suspended while the
-/// members live (STYLE 31); the destructor then finds nothing to do.
+/// Frames refer to the App's members, which refer to the io_context: `drop_frames` ends what is still suspended while
+/// the members live (STYLE 31); the destructor then finds nothing to do.
 class LoopContext final : public asio::io_context {
  public:
   LoopContext() : asio::io_context(1) {}
@@ -50,11 +50,17 @@ class LoopContext final : public asio::io_context {
 class App final : public Control {
  public:
   App(LiveConfig& live, std::unique_ptr<SqliteLedger> ledger, std::string shim_path)
-      : live_(live), clock_(io_.get_executor()), ledger_(std::move(ledger)), shim_path_(std::move(shim_path)),
-        wiring_(make_wiring(*live.current(), nullptr, parts())), observer_(clock_), actuator_(io_.get_executor(), clock_),
-        telemetry_(kVersion), board_(clock_, telemetry_, systemd_),
-        loop_(io_.get_executor(),
-              {clock_, *ledger_, observer_, actuator_, board_, [this] { return live_.current(); }, [this] { return wiring_; }}),
+      : live_(live),
+        clock_(io_.get_executor()),
+        ledger_(std::move(ledger)),
+        shim_path_(std::move(shim_path)),
+        wiring_(make_wiring(*live.current(), nullptr, parts())),
+        observer_(clock_),
+        actuator_(io_.get_executor(), clock_),
+        telemetry_(kVersion),
+        board_(clock_, telemetry_, systemd_),
+        loop_(io_.get_executor(), {clock_, *ledger_, observer_, actuator_, board_, [this] { return live_.current(); },
+                                   [this] { return wiring_; }}),
         api_(*this, *ledger_, clock_) {}
 
   int run();
@@ -104,9 +110,11 @@ int App::run() {
   }
   server_ = std::move(server.value());
   board_.reloaded(live_.status(), live_.current());
-  signals_ = std::make_unique<Signals>(io_.get_executor(), [this] { stop(); }, [this] { reload("SIGHUP"); });
+  signals_ = std::make_unique<Signals>(
+      io_.get_executor(), [this] { stop(); }, [this] { reload("SIGHUP"); });
   spdlog::info("version={} config_hash={} mode={} listen={} state_dir={}", kVersion, live_.current()->hash,
-               live_.current()->mode == Mode::act ? "act" : "advise", live_.current()->api.listen, live_.current()->state_dir);
+               live_.current()->mode == Mode::act ? "act" : "advise", live_.current()->api.listen,
+               live_.current()->state_dir);
   spawn(io_.get_executor(), main());
   spawn(io_.get_executor(), watch_config());
   try {
@@ -174,7 +182,8 @@ awaitable<Status> App::record_and_tell(Event event) {
 
 awaitable<Result<Override>> App::set_override(Override wanted) {
   wanted.created_at = clock_.now();
-  wanted.id = OverrideId(std::string(to_string(wanted.kind)) + "-" + std::to_string(wanted.created_at.time_since_epoch().count()));
+  wanted.id = OverrideId(std::string(to_string(wanted.kind)) + "-" +
+                         std::to_string(wanted.created_at.time_since_epoch().count()));
   Event event;
   event.kind = "override_set";
   event.subject = wanted.target;

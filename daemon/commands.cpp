@@ -8,7 +8,8 @@ namespace ebb {
 namespace {
 
 /// From the file alone, also while a daemon writes it.
-Result<nlohmann::json> recorded(const std::string& path, std::optional<TimePoint> at, std::optional<std::uint64_t> tick) {
+Result<nlohmann::json> recorded(const std::string& path, std::optional<TimePoint> at,
+                                std::optional<std::uint64_t> tick) {
   const auto db = Database::open(path, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX);
   if (!db.ok()) return db.error();
   constexpr TimePoint kNewest{std::chrono::sys_days{std::chrono::year{9999} / 12 / 31}};
@@ -35,7 +36,8 @@ int explain_command(const ExplainOptions& options, std::ostream& out, std::ostre
     out << decision->dump(2) << "\n";
     return 0;
   }
-  out << "tick " << decision->value("tick", 0) << " at " << decision->value("at", "") << (decision->value("early", false) ? " (early)" : "") << "\n";
+  out << "tick " << decision->value("tick", 0) << " at " << decision->value("at", "")
+      << (decision->value("early", false) ? " (early)" : "") << "\n";
   std::string stage;
   for (const nlohmann::json& step : decision->at("why")) {
     if (step.value("stage", "") != stage) out << (stage = step.value("stage", "")) << "\n";

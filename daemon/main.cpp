@@ -19,7 +19,8 @@ int main(int argc, char** argv) {
   run_command->callback([&] { status = ebb::run_daemon(run); });
 
   std::string file;
-  auto* check = app.add_subcommand("check-config", "say everything that is wrong with a configuration (exit 2) or nothing (exit 0)");
+  auto* check = app.add_subcommand("check-config",
+                                   "say everything that is wrong with a configuration (exit 2) or nothing (exit 0)");
   check->add_option("file", file, "configuration file")->required();
   check->callback([&] { status = ebb::check_config_command(file, std::cout, std::cerr); });
 

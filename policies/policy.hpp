@@ -29,9 +29,9 @@ struct CapacityInput {
 
 struct CapacityProposal {
   Replicas need;
-  bool known = true;    ///< false: a signal it needs is Missing; `need` is then a lower bound only
+  bool known = true;  ///< false: a signal it needs is Missing; `need` is then a lower bound only
   PolicyMemory memory;
-  Explanation why;      ///< at least one step when `need` differs from the plain formula
+  Explanation why;  ///< at least one step when `need` differs from the plain formula
 };
 
 class CapacityPolicy {
@@ -52,8 +52,8 @@ class CapacityPolicy {
 struct Claim {
   JobId job;
   double weight = 1;
-  Replicas guarantee;           ///< served first, out of the slack
-  Replicas cap;                 ///< demand and bounds; never more than this
+  Replicas guarantee;  ///< served first, out of the slack
+  Replicas cap;        ///< demand and bounds; never more than this
   Gpus gpus_per_replica;
 };
 

@@ -1,9 +1,13 @@
 #include "adapters/process/process_fleet.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 
 #include "adapters/process/run_command.hpp"
+#include "daemon/shim/files.hpp"
 #include "daemon/shim/layout.hpp"
 
 namespace ebb {
@@ -54,6 +58,13 @@ std::vector<shim::ProcessId> not_dead(std::vector<shim::ProcessId> known, const 
   return known;
 }
 
+/// An order without a text: needs no room on the disk, and the shim takes it with its own drain timeout.
+Status write_empty_order(const std::string& path) {
+  const shim::Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0640));
+  if (!fd.open()) return shim::system_error("cannot create " + path, errno);
+  return Done{};
+}
+
 /// One order into one replica's directory. What does not exist or has ended needs none.
 Status write_order(const std::string& dir, const char* name, const shim::Order& order) {
   std::error_code error;
@@ -64,6 +75,8 @@ Status write_order(const std::string& dir, const char* name, const shim::Order& 
   // Said before, and not later than now: the same order again changes nothing.
   if (earlier && earlier->at_ms <= order.at_ms) return Done{};
   Status written = shim::replace_file(dir, name, shim::to_text(order), shim::Sync::no);
+  // A full disk must not keep production's GPUs.
+  if (!written.ok() && std::filesystem::is_directory(dir, error)) written = write_empty_order(dir + "/" + name);
   // It may have been forgotten between the look and the writing.
   if (!written.ok() && !std::filesystem::is_directory(dir, error)) return Done{};
   return written;

@@ -50,13 +50,17 @@ Claim claim_of(Draft& draft, const Site& site, const Budget& budget) {
               std::min(budget.demand.at(job.name), site.deployment->max), site.deployment->gpus_per_replica};
   if (const Override* pin = override_for(draft, site, OverrideKind::pin); pin != nullptr) {
     draft.say(Stage::guardrails, "guardrails.pinned", id,
-              {{"wanted", arg(claim.cap)}, {"kept", arg(pin->replicas)}, {"owner", pin->owner},
-               {"until", pin->expires_at}, {"reason", pin->reason}});
+              {{"wanted", arg(claim.cap)},
+               {"kept", arg(pin->replicas)},
+               {"owner", pin->owner},
+               {"until", pin->expires_at},
+               {"reason", pin->reason}});
     claim.cap = claim.guarantee = pin->replicas;
   }
   if (const Override* drain = override_for(draft, site, OverrideKind::drain_all); drain != nullptr) {
-    draft.say(Stage::guardrails, "guardrails.drain_all", id,
-              {{"wanted", arg(claim.cap)}, {"owner", drain->owner}, {"until", drain->expires_at}, {"reason", drain->reason}});
+    draft.say(
+        Stage::guardrails, "guardrails.drain_all", id,
+        {{"wanted", arg(claim.cap)}, {"owner", drain->owner}, {"until", drain->expires_at}, {"reason", drain->reason}});
     claim.cap = {0};
   }
   return claim;
@@ -82,7 +86,9 @@ void share_pool(Draft& draft, const Pool& pool, Budget& budget) {
     demand = std::max(demand - given[i], Replicas{0});
     guarantee = std::max(guarantee - given[i], Replicas{0});
     draft.say(Stage::allocate, "allocate.job", sites[i]->id().value,
-              {{"target", arg(given[i])}, {"cap", arg(claims[i].cap)}, {"guarantee", arg(claims[i].guarantee)},
+              {{"target", arg(given[i])},
+               {"cap", arg(claims[i].cap)},
+               {"guarantee", arg(claims[i].guarantee)},
                {"weight", claims[i].weight}});
   }
 }

@@ -15,7 +15,7 @@ struct StageRun {
 
 /// The whole decision, in reading order. Guardrails and check are nobody's policy.
 constexpr std::array kStages{
-    StageRun{freshness}, StageRun{need},   StageRun{reserve},   StageRun{allocate}, StageRun{guardrails},
+    StageRun{freshness}, StageRun{need},      StageRun{reserve},   StageRun{allocate}, StageRun{guardrails},
     StageRun{leases},    StageRun{snapshots}, StageRun{admission}, StageRun{diff},     StageRun{check},
 };
 

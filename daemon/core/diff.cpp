@@ -7,7 +7,8 @@
 namespace ebb {
 namespace {
 
-// Starts in one plan. 256 replicas of 8 GPUs fill a pool of 2,048; the rest follows a tick later. Reclaims have no limit.
+// Starts in one plan. 256 replicas of 8 GPUs fill a pool of 2,048; the rest follows a tick later. Reclaims have no
+// limit.
 constexpr int kMaxStarts = 256;
 
 /// Names new replicas after the tick, gives them leases and adds the action. A second decision from the same inputs

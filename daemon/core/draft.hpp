@@ -39,9 +39,9 @@ struct Input {
   const Observation& seen;
   const Config& config;
   TimePoint now;
-  std::vector<Site> sites;                                ///< services, then jobs, each in order of the config
-  std::vector<Pool> pools;                                ///< in order of the config
-  std::map<std::string_view, const Site*> by_id{};        ///< keys live in the config
+  std::vector<Site> sites;                          ///< services, then jobs, each in order of the config
+  std::vector<Pool> pools;                          ///< in order of the config
+  std::map<std::string_view, const Site*> by_id{};  ///< keys live in the config
 
   /// Null for a deployment that is not configured.
   [[nodiscard]] const Site* site_of(const DeploymentId& id) const {
@@ -84,17 +84,17 @@ struct PoolDraft {
   bool blind = false;
   bool reclaiming = false;  ///< RL is above the slack
   Gpus reserve, slack, production;
-  Gpus strangers;           ///< foreign processes and replicas of no configured deployment
-  Gpus unusable;            ///< strangers and lost leases
+  Gpus strangers;  ///< foreign processes and replicas of no configured deployment
+  Gpus unusable;   ///< strangers and lost leases
 };
 
 struct Draft {
   State state;
   Explanation why;
   std::vector<Alarm> alarms;
-  std::vector<SiteDraft> sites;          ///< parallel to Input::sites
-  std::vector<PoolDraft> pools;          ///< parallel to Input::pools
-  std::vector<Action> drains, evictions; ///< filled by leases
+  std::vector<SiteDraft> sites;           ///< parallel to Input::sites
+  std::vector<PoolDraft> pools;           ///< parallel to Input::pools
+  std::vector<Action> drains, evictions;  ///< filled by leases
   std::map<JobId, int> admission;
   Plan plan;
 

@@ -1,4 +1,5 @@
-// Stage 1: what do we know? Old samples become Missing, partial ones lower bounds, and the fleets' word moves the leases.
+// Stage 1: what do we know? Old samples become Missing, partial ones lower bounds, and the fleets' word moves the
+// leases.
 #include <algorithm>
 
 #include "daemon/core/draft.hpp"
@@ -21,13 +22,15 @@ WorkloadSeen freshened(WorkloadSeen workload, Draft& draft, const Input& in, con
     } else if (workload.reported < workload.expected) {
       // Idle must be proven: the silent replica may be the busy one.
       signal.at_least = sample->value;
-      signal.value = Missing{std::to_string(workload.reported) + " of " + std::to_string(workload.expected) +
-                                 " replicas reported",
-                             sample->taken_at};
+      signal.value =
+          Missing{std::to_string(workload.reported) + " of " + std::to_string(workload.expected) + " replicas reported",
+                  sample->taken_at};
     }
   }
-  if (workload.asked.known() && in.now - workload.asked.sample()->taken_at > limit) workload.asked = Missing{"stale", in.now};
-  if (workload.held.known() && in.now - workload.held.sample()->taken_at > limit) workload.held = Missing{"stale", in.now};
+  if (workload.asked.known() && in.now - workload.asked.sample()->taken_at > limit)
+    workload.asked = Missing{"stale", in.now};
+  if (workload.held.known() && in.now - workload.held.sample()->taken_at > limit)
+    workload.held = Missing{"stale", in.now};
   return workload;
 }
 
@@ -48,7 +51,8 @@ Draft read_fleets(Draft draft, const Input& in) {
     for (const Pool& pool : in.pools) {
       if (pool.config->name != fleet.pool) continue;
       draft.pools[pool.index].blind = true;
-      for (const Site* site : pool.sites) draft.of(*site).dark = draft.of(*site).dark || site->deployment->fleet == fleet.name;
+      for (const Site* site : pool.sites)
+        draft.of(*site).dark = draft.of(*site).dark || site->deployment->fleet == fleet.name;
     }
     draft.say(Stage::freshness, "freshness.fleet", fleet.name.value, {{"why", missing->why}});
     draft.alarm("freshness.fleet", fleet.name.value);

@@ -94,7 +94,10 @@ Replicas slowed(Draft& draft, const Input& in, const Growth& growth) {
 
 void say_frozen(Draft& draft, const Site& site, Replicas wanted, Replicas kept, const Override& freeze) {
   draft.say(Stage::guardrails, "guardrails.frozen", site.id().value,
-            {{"wanted", arg(wanted)}, {"kept", arg(kept)}, {"owner", freeze.owner}, {"until", freeze.expires_at},
+            {{"wanted", arg(wanted)},
+             {"kept", arg(kept)},
+             {"owner", freeze.owner},
+             {"until", freeze.expires_at},
              {"reason", freeze.reason}});
 }
 
@@ -114,7 +117,8 @@ void guard_pool(Draft& draft, const Input& in, const Pool& pool) {
     if (target < current && drain == nullptr && !books.reclaiming) {
       if (freeze != nullptr) say_frozen(draft, *site, target, current, *freeze);
       if (draft.of(*site).dark) {
-        draft.say(Stage::guardrails, "guardrails.dark", site->id().value, {{"wanted", arg(target)}, {"kept", arg(current)}});
+        draft.say(Stage::guardrails, "guardrails.dark", site->id().value,
+                  {{"wanted", arg(target)}, {"kept", arg(current)}});
       }
       if (freeze != nullptr || draft.of(*site).dark) target = current;
     }

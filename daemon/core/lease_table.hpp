@@ -66,7 +66,8 @@ constexpr LeaseTransition transition(LeasePhase from, LeaseEvent event) {
   return {from, event, from, false};
 }
 
-static_assert(transition(LeasePhase::syncing, LeaseEvent::reclaim).to == LeasePhase::draining, "no waiting for weights");
+static_assert(transition(LeasePhase::syncing, LeaseEvent::reclaim).to == LeasePhase::draining,
+              "no waiting for weights");
 static_assert(transition(LeasePhase::draining, LeaseEvent::ready).to == LeasePhase::draining, "no way back");
 static_assert(transition(LeasePhase::lost, LeaseEvent::ready).to == LeasePhase::lost, "lost stays counted");
 

@@ -52,7 +52,8 @@ void drain_surplus(Draft& draft, const Input& in, const Site& site, Action& drai
   const int surplus = (draft.of(site).counts.active() - draft.of(site).target).count;
   if (surplus <= 0) return;
   std::vector<Candidate> candidates = candidates_of(draft.of(site));
-  candidates = site.job != nullptr ? site.job->victim->order(std::move(candidates)) : production_order(std::move(candidates));
+  candidates =
+      site.job != nullptr ? site.job->victim->order(std::move(candidates)) : production_order(std::move(candidates));
   candidates.resize(static_cast<std::size_t>(surplus));
   draft.say(Stage::leases, "leases.reclaim", site.id().value,
             {{"count", arg(surplus)}, {"until", drain.deadline}, {"why", reason_of(draft, site)}});

@@ -20,8 +20,8 @@ Replicas held_by(const Draft& draft, const Site& site, const DeploymentMemory& m
 CapacityProposal proposal_of(Draft& draft, const Input& in, const Site& site, const DeploymentMemory& memory) {
   const WorkloadSeen& workload = draft.of(site).workload;
   const Replicas ready = site.deployment->fleet.empty() ? Replicas{workload.reported} : draft.of(site).counts.serving;
-  const CapacityInput input{site.id(), workload.signals, ready, site.deployment->min, site.deployment->max, memory.policy,
-                            in.now};
+  const CapacityInput input{
+      site.id(), workload.signals, ready, site.deployment->min, site.deployment->max, memory.policy, in.now};
   CapacityProposal proposal = site.service->capacity->propose(input);
   draft.why.insert(draft.why.end(), proposal.why.begin(), proposal.why.end());
   return proposal;
@@ -66,7 +66,8 @@ Replicas with_owner_and_bounds(Draft& draft, const Site& site, Replicas need) {
     draft.say(Stage::need, "need.asked", id, {{"asked", arg(workload.asked.value())}, {"need", arg(need)}});
     need = workload.asked.value();
   }
-  // An owner outside may go beyond the max we were told; then it is our number that is wrong, and production's GPUs count.
+  // An owner outside may go beyond the max we were told; then it is our number that is wrong, and production's GPUs
+  // count.
   const Replicas top = site.ours() ? site.deployment->max : std::max(site.deployment->max, need);
   const Replicas kept = std::clamp(need, site.deployment->min, top);
   if (kept != need) {

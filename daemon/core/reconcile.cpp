@@ -115,8 +115,9 @@ LeaseMap::iterator take_word(Draft& draft, const Input& in, const Site& site, co
 
 /// True when a readable fleet shows this replica among its sorted list.
 bool shown_by(const FleetSeen& fleet, const ReplicaId& id) {
-  const auto found = std::lower_bound(fleet.replicas.begin(), fleet.replicas.end(), id,
-                                      [](const ReplicaSeen& seen, const ReplicaId& wanted) { return seen.id < wanted; });
+  const auto found =
+      std::lower_bound(fleet.replicas.begin(), fleet.replicas.end(), id,
+                       [](const ReplicaSeen& seen, const ReplicaId& wanted) { return seen.id < wanted; });
   return found != fleet.replicas.end() && found->id == id;
 }
 
@@ -146,7 +147,8 @@ Draft reconcile(Draft draft, const Input& in) {
     const auto seen = in.seen.fleets.find(fleet.name);
     if (seen == in.seen.fleets.end() || !seen->second.known()) continue;
     for (const ReplicaSeen& replica : seen->second.value().replicas) {
-      // Of a deployment that left the config nothing is leased: production goes on serving, RL ends by its time to live.
+      // Of a deployment that left the config nothing is leased: production goes on serving, RL ends by its time to
+      // live.
       const Site* site = site_of(replica.deployment);
       if (site == nullptr || draft.of(*site).dark || site->deployment->fleet != fleet.name) continue;
       last = take_word(draft, in, *site, replica, last);
@@ -162,7 +164,8 @@ Draft reconcile(Draft draft, const Input& in) {
                          in.now > ref.lease->drain_deadline + in.config.lost_after;
       if (stuck) *ref.lease = after(std::move(*ref.lease), LeaseEvent::stuck, in.now);
     }
-    std::sort(site.leases.begin(), site.leases.end(), [](const LeaseRef& a, const LeaseRef& b) { return *a.id < *b.id; });
+    std::sort(site.leases.begin(), site.leases.end(),
+              [](const LeaseRef& a, const LeaseRef& b) { return *a.id < *b.id; });
     site.count();
   }
   return draft;

@@ -12,7 +12,8 @@ Draft count_strangers(Draft draft, const Input& in) {
   for (const FleetConfig& fleet : in.config.fleets) {
     const auto seen = in.seen.fleets.find(fleet.name);
     if (seen == in.seen.fleets.end() || !seen->second.known()) continue;
-    const auto pool = std::find_if(in.pools.begin(), in.pools.end(), [&](const Pool& p) { return p.config->name == fleet.pool; });
+    const auto pool =
+        std::find_if(in.pools.begin(), in.pools.end(), [&](const Pool& p) { return p.config->name == fleet.pool; });
     PoolDraft& books = draft.pools[pool->index];
     books.strangers += seen->second.value().unusable;
     const DeploymentId* known = nullptr;  // the last one found: replicas of one deployment stand together
@@ -52,8 +53,11 @@ void keep_books(Draft& draft, const Pool& pool) {
   books.reserve = kept + pool.config->headroom;
   books.slack = std::max(pool.config->gpus - books.reserve - books.unusable, Gpus{0});
   draft.say(Stage::reserve, "reserve.pool", name,
-            {{"reserve", arg(books.reserve)}, {"gpus", arg(pool.config->gpus)}, {"need", arg(needed)},
-             {"headroom", arg(pool.config->headroom)}, {"held", arg(books.production)}});
+            {{"reserve", arg(books.reserve)},
+             {"gpus", arg(pool.config->gpus)},
+             {"need", arg(needed)},
+             {"headroom", arg(pool.config->headroom)},
+             {"held", arg(books.production)}});
   if (books.unusable.count > 0) {
     draft.say(Stage::reserve, "reserve.unusable", name, {{"count", arg(books.unusable)}});
     draft.alarm("reserve.unusable", name);

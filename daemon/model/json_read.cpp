@@ -53,7 +53,8 @@ std::uint64_t read(const json& object, const char* name) {
 template <>
 double read(const json& object, const char* name) {
   const json& v = field(object, name);
-  if (!v.is_number() || !std::isfinite(v.get<double>())) throw Bad(std::string("'") + name + "' is not a finite number");
+  if (!v.is_number() || !std::isfinite(v.get<double>()))
+    throw Bad(std::string("'") + name + "' is not a finite number");
   return v.get<double>();
 }
 template <>
@@ -178,7 +179,8 @@ DeploymentMemory memory_from(const json& j) {
   DeploymentMemory memory;
   memory.policy.version = read<int>(j, "policy_version");
   for (const json& number : read_array(j, "policy")) {
-    if (!number.is_number() || !std::isfinite(number.get<double>())) throw Bad("'policy' holds something that is no number");
+    if (!number.is_number() || !std::isfinite(number.get<double>()))
+      throw Bad("'policy' holds something that is no number");
     memory.policy.numbers.push_back(number.get<double>());
   }
   memory.last_need = read<Replicas>(j, "last_need");
@@ -248,7 +250,8 @@ Step step_from(const json& j) {
   step.subject = read<std::string>(j, "subject");
   // A list of pairs, since the order of arguments is part of the explanation.
   for (const json& pair : read_array(j, "args")) {
-    if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string()) throw Bad("'args' holds something that is no pair");
+    if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string())
+      throw Bad("'args' holds something that is no pair");
     step.args.emplace_back(pair[0].get<std::string>(), arg_from(pair[1]));
   }
   return step;

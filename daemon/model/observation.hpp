@@ -27,24 +27,26 @@ struct ReplicaSeen {
   ReplicaId id;
   DeploymentId deployment;
   ReplicaPhase phase = ReplicaPhase::starting;
-  TimePoint since{};       ///< when it entered the phase
+  TimePoint since{};  ///< when it entered the phase
   TimePoint started_at{};
   Gpus gpus;
-  std::string address;     ///< "http://127.0.0.1:8001"; empty while unknown
-  std::string slots;       ///< GPU indexes, "0,1"; empty where slots have no names
-  std::string detail;      ///< "exit status 1", "lease lapsed", "killed by signal 9"; empty if nothing to say
-  bool failed = false;     ///< with `gone`: it ended without having been told to
+  std::string address;  ///< "http://127.0.0.1:8001"; empty while unknown
+  std::string slots;    ///< GPU indexes, "0,1"; empty where slots have no names
+  std::string detail;   ///< "exit status 1", "lease lapsed", "killed by signal 9"; empty if nothing to say
+  bool failed = false;  ///< with `gone`: it ended without having been told to
   friend bool operator==(const ReplicaSeen&, const ReplicaSeen&) = default;
 };
 
 struct FleetSeen {
   std::vector<ReplicaSeen> replicas;  ///< sorted by id
-  /// GPUs that can be used by nobody although no replica of ours explains it (foreign process, orphan), by pool slot text.
+  /// GPUs that can be used by nobody although no replica of ours explains it (foreign process, orphan), by pool slot
+  /// text.
   Gpus unusable;
   friend bool operator==(const FleetSeen&, const FleetSeen&) = default;
 };
 
-/// One signal of a production deployment, summed over its replicas (`kv_usage` too: it is divided by a target per replica).
+/// One signal of a production deployment, summed over its replicas (`kv_usage` too: it is divided by a target per
+/// replica).
 struct SignalSeen {
   Reading<double> value;
   /// Known lower bound when only some replicas reported. It may raise the need, never lower it.
@@ -54,11 +56,12 @@ struct SignalSeen {
 
 /// What the metric sources say of one production deployment.
 struct WorkloadSeen {
-  std::map<std::string, SignalSeen> signals;  ///< "in_flight", "running", "waiting", "kv_usage", "tokens_per_s", ... or a query's name
-  Reading<Replicas> asked;                    ///< what an external owner wants (desired + pending); can only raise the need
-  Reading<Replicas> held;                     ///< replicas that exist in any phase, where no fleet of ours knows
-  int reported = 0;                           ///< replicas with a fresh report
-  int expected = 0;                           ///< replicas that should have reported
+  std::map<std::string, SignalSeen>
+      signals;              ///< "in_flight", "running", "waiting", "kv_usage", "tokens_per_s", ... or a query's name
+  Reading<Replicas> asked;  ///< what an external owner wants (desired + pending); can only raise the need
+  Reading<Replicas> held;   ///< replicas that exist in any phase, where no fleet of ours knows
+  int reported = 0;         ///< replicas with a fresh report
+  int expected = 0;         ///< replicas that should have reported
   friend bool operator==(const WorkloadSeen&, const WorkloadSeen&) = default;
 };
 

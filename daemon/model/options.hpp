@@ -60,8 +60,9 @@ class OptionVisitor {
 /// `visitor.list` over a vector of structs that have a `void options(T&, OptionVisitor&)`.
 template <class T>
 void visit_list(OptionVisitor& visitor, const OptionInfo& info, std::vector<T>& items) {
-  visitor.list(info, items.size(), [&items](std::size_t n) { items.resize(n); },
-               [&items](std::size_t i, OptionVisitor& v) { options(items[i], v); });
+  visitor.list(
+      info, items.size(), [&items](std::size_t n) { items.resize(n); },
+      [&items](std::size_t i, OptionVisitor& v) { options(items[i], v); });
 }
 
 }  // namespace ebb

@@ -23,7 +23,7 @@ struct Action {
   DeploymentId deployment;
   std::vector<ReplicaId> replicas;  ///< sorted
   Gpus gpus_each;
-  TimePoint deadline{};             ///< drain: when the fleet may kill; start: when it counts as failed
+  TimePoint deadline{};  ///< drain: when the fleet may kill; start: when it counts as failed
   friend bool operator==(const Action&, const Action&) = default;
 };
 

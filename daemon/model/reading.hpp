@@ -27,8 +27,8 @@ template <class T>
 class Reading {
  public:
   Reading() : held_(Missing{"never read", {}}) {}
-  Reading(Sample<T> sample) : held_(std::move(sample)) {}    // NOLINT(google-explicit-constructor)
-  Reading(Missing missing) : held_(std::move(missing)) {}    // NOLINT(google-explicit-constructor)
+  Reading(Sample<T> sample) : held_(std::move(sample)) {}  // NOLINT(google-explicit-constructor)
+  Reading(Missing missing) : held_(std::move(missing)) {}  // NOLINT(google-explicit-constructor)
 
   /// The sample, or null.
   [[nodiscard]] const Sample<T>* sample() const { return std::get_if<Sample<T>>(&held_); }

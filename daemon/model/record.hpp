@@ -13,11 +13,11 @@ namespace ebb {
 
 /// How one action ended. `done` means the fleet took it; that it came true is seen in a later observation.
 enum class OutcomeKind {
-  done,      ///< the fleet accepted it
-  dropped,   ///< its premise was gone when we looked again
-  failed,    ///< tried as often as allowed
-  advised,   ///< mode advise: not tried
-  unknown,   ///< found without an outcome after a crash, and closed
+  done,     ///< the fleet accepted it
+  dropped,  ///< its premise was gone when we looked again
+  failed,   ///< tried as often as allowed
+  advised,  ///< mode advise: not tried
+  unknown,  ///< found without an outcome after a crash, and closed
 };
 
 struct Outcome {
@@ -53,12 +53,12 @@ struct ActionRow {
 struct Event {
   std::uint64_t seq = 0;  ///< given by the ledger
   TimePoint at{};
-  std::string kind;       ///< started stopped config_loaded config_refused override_set override_cleared demand_set
+  std::string kind;  ///< started stopped config_loaded config_refused override_set override_cleared demand_set
   std::string subject;
   std::string detail;
-  std::optional<Override> set;          ///< override_set
-  std::optional<OverrideId> cleared;    ///< override_cleared
-  std::optional<Demand> demand;         ///< demand_set; subject is the job
+  std::optional<Override> set;        ///< override_set
+  std::optional<OverrideId> cleared;  ///< override_cleared
+  std::optional<Demand> demand;       ///< demand_set; subject is the job
 };
 
 /// What a restart begins with.

@@ -20,13 +20,13 @@ enum class LeasePhase { starting, syncing, serving, draining, lost, released };
 struct Lease {
   DeploymentId deployment;
   LeasePhase phase = LeasePhase::starting;
-  TimePoint since{};            ///< entered the phase
-  TimePoint asked_at{};         ///< when its start was decided
-  TimePoint drain_deadline{};   ///< draining only
-  TimePoint said_at{};          ///< when it was last told to leave
+  TimePoint since{};           ///< entered the phase
+  TimePoint asked_at{};        ///< when its start was decided
+  TimePoint drain_deadline{};  ///< draining only
+  TimePoint said_at{};         ///< when it was last told to leave
   Gpus gpus;
-  bool evicted = false;         ///< the drain has turned hard
-  bool seen = false;            ///< the fleet has shown it at least once
+  bool evicted = false;  ///< the drain has turned hard
+  bool seen = false;     ///< the fleet has shown it at least once
   friend bool operator==(const Lease&, const Lease&) = default;
 };
 
@@ -39,11 +39,11 @@ struct PolicyMemory {
 
 struct DeploymentMemory {
   PolicyMemory policy;
-  Replicas last_need;           ///< services: what the last fresh reading asked for
-  TimePoint known_at{};         ///< services: when the signals were last fresh
+  Replicas last_need;    ///< services: what the last fresh reading asked for
+  TimePoint known_at{};  ///< services: when the signals were last fresh
   TimePoint last_grow{};
   TimePoint last_reclaim{};
-  int failures = 0;             ///< replicas that ended unasked, in a row
+  int failures = 0;  ///< replicas that ended unasked, in a row
   TimePoint last_failure{};
   friend bool operator==(const DeploymentMemory&, const DeploymentMemory&) = default;
 };
@@ -84,8 +84,8 @@ struct Demand {
 };
 
 struct State {
-  std::uint64_t tick = 0;     ///< of the last recorded decision
-  TimePoint started_at{};     ///< of this run of the daemon; growth waits for one full window after it
+  std::uint64_t tick = 0;  ///< of the last recorded decision
+  TimePoint started_at{};  ///< of this run of the daemon; growth waits for one full window after it
   std::map<ReplicaId, Lease> leases;
   std::map<DeploymentId, DeploymentMemory> deployments;
   std::map<PoolId, std::vector<SlackSeen>> slack;  ///< monotone window: ascending slack, oldest first

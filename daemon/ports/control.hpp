@@ -26,8 +26,8 @@ struct HistoryPoint {
 
 struct ReloadStatus {
   bool ok = true;
-  TimePoint at{};            ///< of the last attempt
-  std::string problems;      ///< of the last refused file, one `file:line:col: message` a line
+  TimePoint at{};        ///< of the last attempt
+  std::string problems;  ///< of the last refused file, one `file:line:col: message` a line
 };
 
 /// What the daemon shows to the outside: immutable values, replaced as a whole.
@@ -36,13 +36,13 @@ struct BoardView {
   TimePoint started_at{};
   std::string version;
   std::shared_ptr<const Config> config;
-  std::shared_ptr<const Observation> seen;    ///< newest; null before the first
-  std::shared_ptr<const Decision> decision;   ///< newest; null before the first
-  std::shared_ptr<const State> state;         ///< newest, with outcomes folded in
+  std::shared_ptr<const Observation> seen;   ///< newest; null before the first
+  std::shared_ptr<const Decision> decision;  ///< newest; null before the first
+  std::shared_ptr<const State> state;        ///< newest, with outcomes folded in
   ReloadStatus reload;
   bool ledger_ok = true;
   std::string ledger_problem;
-  bool ready = false;                         ///< config valid, ledger open, a decision made, the loop on time
+  bool ready = false;  ///< config valid, ledger open, a decision made, the loop on time
   std::string not_ready_why;
 };
 

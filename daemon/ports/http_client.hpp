@@ -11,7 +11,8 @@ namespace ebb {
 
 using boost::asio::awaitable;
 
-/// One outbound request. Has a constructor on purpose: an aggregate temporary inside co_await is a double free on g++ 12.
+/// One outbound request. Has a constructor on purpose: an aggregate temporary inside co_await is a double free on
+/// g++ 12.
 struct HttpRequest {
   std::string method = "GET";
   std::string url;

@@ -55,7 +55,8 @@ awaitable<void> Actuator::run(Action action, std::shared_ptr<const Wiring> wirin
   const auto fleet = wiring->fleets.find(action.fleet);
   Outcome outcome;
   if (fleet == wiring->fleets.end()) {
-    outcome = outcome_of(action, OutcomeKind::failed, "fleet '" + action.fleet.value + "' is not configured", clock_.now());
+    outcome =
+        outcome_of(action, OutcomeKind::failed, "fleet '" + action.fleet.value + "' is not configured", clock_.now());
     if (action.kind == ActionKind::start) outcome.not_started = action.replicas;
   } else {
     const std::shared_ptr<Fleet> kept = fleet->second;
@@ -96,7 +97,8 @@ awaitable<Outcome> Actuator::attempt(const Action& action, Fleet& fleet, std::ui
       Result<Fleet::Applied> applied = co_await fleet.apply(std::move(now));
       if (applied.ok()) {
         const bool all = applied.value().not_started.empty();
-        outcome = outcome_of(action, all ? OutcomeKind::done : OutcomeKind::failed, applied.value().detail, clock_.now());
+        outcome =
+            outcome_of(action, all ? OutcomeKind::done : OutcomeKind::failed, applied.value().detail, clock_.now());
         outcome.not_started = applied.value().not_started;
         outcome.attempts = tried;
         co_return outcome;

@@ -45,8 +45,8 @@ class Actuator {
 
   boost::asio::any_io_executor executor_;
   Clock& clock_;
-  std::map<DeploymentId, int> in_flight_;                ///< starts only
-  std::map<DeploymentId, std::uint64_t> generation_;     ///< moved on by every ending
+  std::map<DeploymentId, int> in_flight_;             ///< starts only
+  std::map<DeploymentId, std::uint64_t> generation_;  ///< moved on by every ending
   std::vector<Finished> finished_;
 };
 

@@ -18,7 +18,8 @@ HistoryPoint point_of(const Observation& seen, const Decision& decision) {
   point.at = seen.at;
   for (const auto& [id, workload] : seen.workloads) {
     const auto signal = workload.signals.find("in_flight");
-    if (signal != workload.signals.end() && signal->second.value.known()) point.in_flight[id] = signal->second.value.value();
+    if (signal != workload.signals.end() && signal->second.value.known())
+      point.in_flight[id] = signal->second.value.value();
   }
   for (const auto& [id, deployment] : decision.deployments) point.ready[id] = deployment.ready;
   for (const auto& [id, pool] : decision.pools) point.reserve[id] = pool.reserve;
@@ -46,8 +47,8 @@ void Board::observed(const Observation& seen, Duration took) {
 
 void Board::decided(const Observation& seen, const Decision& decision, Duration took) {
   for (const Alarm& alarm : decision.alarms) {
-    const bool known = decision_ != nullptr && std::find(decision_->alarms.begin(), decision_->alarms.end(), alarm) !=
-                                                   decision_->alarms.end();
+    const bool known = decision_ != nullptr &&
+                       std::find(decision_->alarms.begin(), decision_->alarms.end(), alarm) != decision_->alarms.end();
     if (!known) spdlog::warn("tick={} alarm={} subject={}", decision.tick, alarm.rule, alarm.subject);
   }
   decision_ = std::make_shared<const Decision>(decision);
@@ -70,8 +71,10 @@ void Board::state_is(const State& state) { state_ = std::make_shared<const State
 
 void Board::ledger_is(const std::string& problem) {
   if (problem != ledger_problem_) {
-    if (problem.empty()) spdlog::info("ledger=ok");
-    else spdlog::error("ledger=failed problem=\"{}\" effect=\"only shrinking goes out\"", problem);
+    if (problem.empty())
+      spdlog::info("ledger=ok");
+    else
+      spdlog::error("ledger=failed problem=\"{}\" effect=\"only shrinking goes out\"", problem);
   }
   ledger_problem_ = problem;
   telemetry_.ledger(problem.empty());

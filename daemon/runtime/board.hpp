@@ -42,7 +42,7 @@ class Board final : public LoopListener {
   Telemetry& telemetry_;
   SdNotify& systemd_;
   TimePoint started_at_;
-  TimePoint fed_at_{};                                     ///< the watchdog
+  TimePoint fed_at_{};  ///< the watchdog
   TimePoint progress_at_{};
   std::shared_ptr<const Config> config_;
   std::shared_ptr<const Observation> seen_;

@@ -11,6 +11,12 @@
 #include "daemon/ports/spawn.hpp"
 
 namespace ebb {
+namespace {
+
+// Outcomes kept while the ledger cannot be written. What is dropped beyond that a restart closes as "unknown".
+constexpr std::size_t kMostUnrecorded = 10'000;
+
+}  // namespace
 
 ControlLoop::ControlLoop(boost::asio::any_io_executor executor, Parts parts)
     : parts_(std::move(parts)), wake_(std::move(executor)) {}
@@ -44,14 +50,16 @@ awaitable<void> ControlLoop::run(State state) {
 
 awaitable<void> ControlLoop::take_in(State& state) {
   for (const Event& event : std::exchange(told_, {})) state = reduce(std::move(state), event);
-  std::vector<Outcome> outcomes;
   for (const Finished& finished : parts_.actuator.take_finished()) {
     state = reduce(std::move(state), finished.outcome, finished.action);
     parts_.listener.finished(finished);
-    outcomes.push_back(finished.outcome);
+    unrecorded_.push_back(finished.outcome);
   }
-  if (outcomes.empty()) co_return;
-  ledger_answered(co_await parts_.ledger.record(std::move(outcomes)));
+  if (unrecorded_.empty()) co_return;
+  std::vector<Outcome> outcomes = unrecorded_;
+  const Status written = co_await parts_.ledger.record(std::move(outcomes));
+  ledger_answered(written);
+  if (written.ok() || unrecorded_.size() > kMostUnrecorded) unrecorded_.clear();
 }
 
 awaitable<void> ControlLoop::commit(const Observation& seen, Decision decision, std::shared_ptr<const Config> config,
@@ -80,8 +88,8 @@ awaitable<void> ControlLoop::commit(const Observation& seen, Decision decision, 
   }
 }
 
-awaitable<void> ControlLoop::keep_alive(const Observation& seen, const State& state, std::shared_ptr<const Config> config,
-                                        std::shared_ptr<const Wiring> wiring) {
+awaitable<void> ControlLoop::keep_alive(const Observation& seen, const State& state,
+                                        std::shared_ptr<const Config> config, std::shared_ptr<const Wiring> wiring) {
   Duration every{Duration::max()};
   for (const FleetConfig& fleet : config->fleets) every = std::min(every, fleet.lease_ttl / 6);
   const TimePoint now = parts_.clock.now();
@@ -150,8 +158,8 @@ Decision only_shrinking(Decision decision) {
       continue;
     }
     for (const ReplicaId& id : action.replicas) decision.next.leases.erase(id);
-    decision.why.push_back({Stage::check, "check.cut", action.id.value,
-                            {{"why", std::string("I9: it could not be recorded")}}});
+    decision.why.push_back(
+        {Stage::check, "check.cut", action.id.value, {{"why", std::string("I9: it could not be recorded")}}});
     decision.alarms.push_back({"check.cut", action.deployment.value});
   }
   decision.plan.actions = std::move(endings);

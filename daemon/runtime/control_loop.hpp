@@ -69,6 +69,7 @@ class ControlLoop {
   Parts parts_;
   boost::asio::steady_timer wake_;
   std::vector<Event> told_;
+  std::vector<Outcome> unrecorded_;  ///< ended, and the ledger does not know it yet
   TimePoint renewed_at_{};
   bool poked_ = false;
   bool stopping_ = false;

@@ -11,13 +11,16 @@ namespace {
 std::string immutable_changes(const Config& before, const Config& after, const std::string& path) {
   std::string out;
   const auto must_stay = [&](const char* option, const std::string& was, const std::string& is) {
-    if (was != is) out += path + ":1:1: '" + option + "' cannot change while the daemon runs (" + was + " to " + is + "): restart it\n";
+    if (was != is)
+      out +=
+          path + ":1:1: '" + option + "' cannot change while the daemon runs (" + was + " to " + is + "): restart it\n";
   };
   must_stay("state_dir", before.state_dir, after.state_dir);
   must_stay("api.listen", before.api.listen, after.api.listen);
   must_stay("ledger.path", before.ledger.path, after.ledger.path);
   for (const FleetConfig& fleet : after.fleets) {
-    const auto old = std::find_if(before.fleets.begin(), before.fleets.end(), [&](const FleetConfig& f) { return f.name == fleet.name; });
+    const auto old = std::find_if(before.fleets.begin(), before.fleets.end(),
+                                  [&](const FleetConfig& f) { return f.name == fleet.name; });
     if (old != before.fleets.end()) must_stay("fleets[].directory", old->directory, fleet.directory);
   }
   return out;

@@ -10,7 +10,8 @@
 
 namespace ebb {
 
-/// The configuration in force. A reload replaces it as a whole or leaves it as it is. Control thread; reads a small file.
+/// The configuration in force. A reload replaces it as a whole or leaves it as it is. Control thread; reads a small
+/// file.
 class LiveConfig {
  public:
   /// The first load. On problems there is no object: the daemon does not start.

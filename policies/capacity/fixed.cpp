@@ -9,7 +9,8 @@ void FixedCapacity::options(OptionVisitor& visitor) {
 CapacityProposal FixedCapacity::propose(const CapacityInput& input) const {
   CapacityProposal proposal;
   proposal.need = replicas_;
-  proposal.why.push_back({Stage::need, "need.fixed", input.deployment.value, {{"need", std::int64_t{replicas_.count}}}});
+  proposal.why.push_back(
+      {Stage::need, "need.fixed", input.deployment.value, {{"need", std::int64_t{replicas_.count}}}});
   return proposal;
 }
 

@@ -14,7 +14,8 @@ Replicas ceiling(double exact) {
   return {static_cast<int>(std::min(std::ceil(std::max(exact, 0.0) - 1e-9), kMostReplicas))};
 }
 
-/// The memory is a falling staircase of (time in ms, need), oldest and largest first: its front is the maximum of the window.
+/// The memory is a falling staircase of (time in ms, need), oldest and largest first: its front is the maximum of the
+/// window.
 struct Stabilised {
   Replicas need;
   PolicyMemory memory;
@@ -29,7 +30,8 @@ Stabilised stabilise(const PolicyMemory& before, Replicas need, TimePoint now, D
     for (std::size_t i = 0; i < before.numbers.size(); i += 2) {
       // What lies in the future was written before the clock was set back, and says nothing.
       const bool inside = before.numbers[i] > oldest && before.numbers[i] <= now_ms;
-      if (inside && before.numbers[i + 1] > need.count) kept.insert(kept.end(), {before.numbers[i], before.numbers[i + 1]});
+      if (inside && before.numbers[i + 1] > need.count)
+        kept.insert(kept.end(), {before.numbers[i], before.numbers[i + 1]});
     }
   }
   kept.insert(kept.end(), {now_ms, static_cast<double>(need.count)});
@@ -40,15 +42,17 @@ Stabilised stabilise(const PolicyMemory& before, Replicas need, TimePoint now, D
 }  // namespace
 
 void options(TargetTracking::SignalTarget& target, OptionVisitor& visitor) {
-  visitor.value({"signal", "Signal that is divided by the target, e.g. in_flight, kv_usage, tokens_per_s or a query's name."},
-                target.signal);
+  visitor.value(
+      {"signal", "Signal that is divided by the target, e.g. in_flight, kv_usage, tokens_per_s or a query's name."},
+      target.signal);
   visitor.value({"target", "What one replica should carry of it, in the signal's unit."}, target.target, {1e-6, 1e12});
 }
 
 void TargetTracking::options(OptionVisitor& visitor) {
   visit_list(visitor, {"signals", "Signals with their target per replica; the one that needs most decides."}, signals_);
-  visitor.value({"tolerance", "The need stays at the ready replicas while the load per replica is this close to its target."},
-                tolerance_, {0.0, 1.0});
+  visitor.value(
+      {"tolerance", "The need stays at the ready replicas while the load per replica is this close to its target."},
+      tolerance_, {0.0, 1.0});
   visitor.value({"stabilisation", "The need falls only after it was lower for this long."}, stabilisation_,
                 {Duration{0}, Duration{86'400'000}});
 }
@@ -72,12 +76,15 @@ CapacityProposal TargetTracking::propose(const CapacityInput& input) const {
     const double value = sample != nullptr ? sample->value : *found->second.at_least;
     Replicas wanted = ceiling(value / target.target);
     Step step{Stage::need, sample != nullptr ? "need.target_tracking" : "need.at_least", input.deployment.value, {}};
-    step.args = {{"signal", target.signal}, {"value", value}, {"target", target.target}, {"need", std::int64_t{wanted.count}}};
+    step.args = {
+        {"signal", target.signal}, {"value", value}, {"target", target.target}, {"need", std::int64_t{wanted.count}}};
     proposal.why.push_back(std::move(step));
 
     const double ratio = input.ready.count > 0 ? value / (input.ready.count * target.target) : 0;
     if (sample != nullptr && input.ready.count > 0 && std::abs(ratio - 1) <= tolerance_ && wanted != input.ready) {
-      proposal.why.push_back({Stage::need, "need.within_tolerance", input.deployment.value,
+      proposal.why.push_back({Stage::need,
+                              "need.within_tolerance",
+                              input.deployment.value,
                               {{"need", std::int64_t{wanted.count}},
                                {"tolerance_percent", tolerance_ * 100},
                                {"kept", std::int64_t{input.ready.count}}}});
@@ -88,7 +95,9 @@ CapacityProposal TargetTracking::propose(const CapacityInput& input) const {
 
   Stabilised stabilised = stabilise(input.memory, need, input.now, stabilisation_);
   if (stabilised.need > need) {
-    proposal.why.push_back({Stage::need, "need.stabilised", input.deployment.value,
+    proposal.why.push_back({Stage::need,
+                            "need.stabilised",
+                            input.deployment.value,
                             {{"need", std::int64_t{need.count}},
                              {"kept", std::int64_t{stabilised.need.count}},
                              {"window", stabilisation_}}});

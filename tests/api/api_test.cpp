@@ -80,7 +80,8 @@ TEST_F(ApiFixture, ListsALeaseThatNoFleetShowsYetAndNothingThatIsGone) {
       Sample<FleetSeen>{{{testing::replica("ended", testing::kRl, ReplicaPhase::gone)}, {}}, clock.at};
   control.board.seen = std::make_shared<const Observation>(seen);
   std::set<std::string> ids;
-  for (const json& replica : get("/v1/replicas").at("replicas")) ids.insert(replica.at("id"));
+  const json listed = get("/v1/replicas").at("replicas");
+  for (const json& replica : listed) ids.insert(replica.at("id"));
   EXPECT_TRUE(ids.contains("new-one"));
   EXPECT_FALSE(ids.contains("ended"));
 }

@@ -31,39 +31,50 @@ bool eventually(asio::io_context& io, Condition holds, std::chrono::milliseconds
 /// A client on the same loop that sends bytes as they are and keeps what comes back.
 class RawClient {
  public:
-  RawClient(asio::io_context& io, unsigned short port) : io_(io), socket_(io) {
-    socket_.connect(tcp::endpoint(asio::ip::address_v4::loopback(), port));
-    read();
+  RawClient(asio::io_context& io, unsigned short port) : io_(io), link_(std::make_shared<Link>(io)) {
+    link_->socket.connect(tcp::endpoint(asio::ip::address_v4::loopback(), port));
+    read(link_);
   }
+  ~RawClient() { close(); }
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+
   void send(const std::string& bytes) {
     boost::system::error_code ignored;
-    asio::write(socket_, asio::buffer(bytes), ignored);
+    asio::write(link_->socket, asio::buffer(bytes), ignored);
   }
-  void half_close() { socket_.shutdown(tcp::socket::shutdown_send); }
-  void close() { socket_.close(); }
+  void half_close() { link_->socket.shutdown(tcp::socket::shutdown_send); }
+  void close() {
+    boost::system::error_code ignored;
+    link_->socket.close(ignored);
+  }
   bool wait_for(const std::string& part) {
-    return eventually(io_, [&] { return got.find(part) != std::string::npos; });
+    return eventually(io_, [&] { return got().find(part) != std::string::npos; });
   }
   bool wait_closed() {
-    return eventually(io_, [&] { return closed; });
+    return eventually(io_, [&] { return closed(); });
   }
-
-  std::string got;
-  bool closed = false;
+  [[nodiscard]] const std::string& got() const { return link_->got; }
+  [[nodiscard]] bool closed() const { return link_->closed; }
 
  private:
-  void read() {
-    socket_.async_read_some(asio::buffer(chunk_), [this](boost::system::error_code error, std::size_t count) {
-      got.append(chunk_.data(), count);
-      if (error)
-        closed = true;
-      else
-        read();
+  /// Outlives the client until its last handler has run.
+  struct Link {
+    explicit Link(asio::io_context& io) : socket(io) {}
+    tcp::socket socket;
+    std::string got;
+    bool closed = false;
+    std::array<char, 8192> chunk{};
+  };
+  static void read(const std::shared_ptr<Link>& link) {
+    link->socket.async_read_some(asio::buffer(link->chunk), [link](boost::system::error_code error, std::size_t count) {
+      link->got.append(link->chunk.data(), count);
+      link->closed = static_cast<bool>(error);
+      if (!error) read(link);
     });
   }
   asio::io_context& io_;
-  tcp::socket socket_;
-  std::array<char, 8192> chunk_{};
+  std::shared_ptr<Link> link_;
 };
 
 class ServerFixture : public ApiFixture {
@@ -85,7 +96,6 @@ class ServerFixture : public ApiFixture {
     ASSERT_TRUE(listening.ok()) << listening.error().what;
     server = std::move(*listening);
   }
-  RawClient client() { return {io, server->port()}; }
   static std::string plain(const std::string& method, const std::string& target, const std::string& more = "") {
     return method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n" + more + "\r\n";
   }
@@ -99,9 +109,9 @@ TEST_F(ServerFixture, AnswersOnAFreePort) {
   RawClient one(io, server->port());
   one.send(plain("GET", "/healthz"));
   ASSERT_TRUE(one.wait_for("ok\n"));
-  EXPECT_THAT(one.got, StartsWith("HTTP/1.1 200 OK\r\n"));
-  EXPECT_THAT(one.got, HasSubstr("X-Content-Type-Options: nosniff"));
-  EXPECT_FALSE(one.closed);
+  EXPECT_THAT(one.got(), StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(one.got(), HasSubstr("X-Content-Type-Options: nosniff"));
+  EXPECT_FALSE(one.closed());
 }
 
 TEST_F(ServerFixture, RefusesToListenWhereItShouldNot) {
@@ -165,9 +175,9 @@ TEST_F(ServerFixture, RefusesWhatIsNotHttp) {
     RawClient one(io, server->port());
     one.send(row.bytes);
     EXPECT_TRUE(one.wait_closed());
-    EXPECT_THAT(one.got, StartsWith(row.answer));
-    EXPECT_THAT(one.got, HasSubstr("application/problem+json"));
-    EXPECT_THAT(one.got, HasSubstr("Connection: close"));
+    EXPECT_THAT(one.got(), StartsWith(row.answer));
+    EXPECT_THAT(one.got(), HasSubstr("application/problem+json"));
+    EXPECT_THAT(one.got(), HasSubstr("Connection: close"));
   }
   RawClient after(io, server->port());
   after.send(plain("GET", "/healthz"));
@@ -180,13 +190,13 @@ TEST_F(ServerFixture, AnswersPipelinedRequestsInOrder) {
   one.send(plain("GET", "/healthz") + plain("GET", "/v1/nothing") + plain("HEAD", "/healthz") +
            plain("GET", "/readyz", "Connection: close\r\n"));
   ASSERT_TRUE(one.wait_closed());
-  const auto first = one.got.find("HTTP/1.1 200");
-  const auto second = one.got.find("HTTP/1.1 404");
-  const auto last = one.got.find("ready\n");
+  const auto first = one.got().find("HTTP/1.1 200");
+  const auto second = one.got().find("HTTP/1.1 404");
+  const auto last = one.got().find("ready\n");
   EXPECT_LT(first, second);
   EXPECT_LT(second, last);
   EXPECT_NE(last, std::string::npos);
-  EXPECT_EQ(one.got.find("ok\n"), one.got.rfind("ok\n")) << "HEAD has no body";
+  EXPECT_EQ(one.got().find("ok\n"), one.got().rfind("ok\n")) << "HEAD has no body";
 }
 
 TEST_F(ServerFixture, AnswersAClientThatHasClosedItsSide) {
@@ -195,7 +205,7 @@ TEST_F(ServerFixture, AnswersAClientThatHasClosedItsSide) {
   one.send(plain("GET", "/healthz"));
   one.half_close();
   EXPECT_TRUE(one.wait_closed());
-  EXPECT_THAT(one.got, HasSubstr("ok\n"));
+  EXPECT_THAT(one.got(), HasSubstr("ok\n"));
 }
 
 TEST_F(ServerFixture, SpeaksHttp10) {
@@ -203,7 +213,7 @@ TEST_F(ServerFixture, SpeaksHttp10) {
   RawClient one(io, server->port());
   one.send("GET /healthz HTTP/1.0\r\n\r\n");
   EXPECT_TRUE(one.wait_closed());
-  EXPECT_THAT(one.got, StartsWith("HTTP/1.0 200"));
+  EXPECT_THAT(one.got(), StartsWith("HTTP/1.0 200"));
 }
 
 TEST_F(ServerFixture, TakesAChunkedBodyAfterLeaveToSend) {
@@ -230,7 +240,7 @@ TEST_F(ServerFixture, CutsOffAClientThatTrickles) {
   std::function<void()> trickle = [&] {
     every.expires_after(std::chrono::milliseconds(40));
     every.async_wait([&](boost::system::error_code error) {
-      if (error || slow.closed) return;
+      if (error || slow.closed()) return;
       slow.send(std::string(1, sent < rest.size() ? rest[sent] : 'x'));
       ++sent;
       trickle();
@@ -239,7 +249,7 @@ TEST_F(ServerFixture, CutsOffAClientThatTrickles) {
   trickle();
   EXPECT_TRUE(slow.wait_closed());
   every.cancel();
-  EXPECT_THAT(slow.got, StartsWith("HTTP/1.1 408"));
+  EXPECT_THAT(slow.got(), StartsWith("HTTP/1.1 408"));
 }
 
 TEST_F(ServerFixture, ClosesIdleConnectionsWithoutAWord) {
@@ -247,7 +257,7 @@ TEST_F(ServerFixture, ClosesIdleConnectionsWithoutAWord) {
   listen();
   RawClient idle(io, server->port());
   EXPECT_TRUE(idle.wait_closed());
-  EXPECT_EQ(idle.got, "");
+  EXPECT_EQ(idle.got(), "");
 }
 
 TEST_F(ServerFixture, TellsTheConnectionBeyondTheLimit) {
@@ -260,8 +270,8 @@ TEST_F(ServerFixture, TellsTheConnectionBeyondTheLimit) {
   RawClient third(io, server->port());
   third.send(plain("GET", "/healthz"));
   EXPECT_TRUE(third.wait_closed());
-  EXPECT_THAT(third.got, StartsWith("HTTP/1.1 503"));
-  EXPECT_THAT(third.got, HasSubstr("Retry-After"));
+  EXPECT_THAT(third.got(), StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(third.got(), HasSubstr("Retry-After"));
   first.close();
   const auto answered = [&] {
     RawClient next(io, server->port());
@@ -276,7 +286,7 @@ TEST_F(ServerFixture, StreamsEvents) {
   RawClient one(io, server->port());
   one.send(plain("GET", "/v1/events"));
   ASSERT_TRUE(one.wait_for("retry: 2000"));
-  EXPECT_THAT(one.got, HasSubstr("Content-Type: text/event-stream"));
+  EXPECT_THAT(one.got(), HasSubstr("Content-Type: text/event-stream"));
   control.publish("decision", R"({"tick":61})");
   control.publish("outcome", R"({"action":"61/rl@p/start"})");
   EXPECT_TRUE(one.wait_for("event: decision\ndata: {\"tick\":61}\n\n"));
@@ -323,12 +333,12 @@ TEST_F(ServerFixture, StopEndsStreamsAndIdleClientsAndFinishesAnswers) {
   const unsigned short port = server->port();
   server->stop();
   EXPECT_TRUE(events.wait_closed());
-  EXPECT_THAT(events.got, HasSubstr("\r\n0\r\n\r\n")) << "a stream ends as a stream should";
+  EXPECT_THAT(events.got(), HasSubstr("\r\n0\r\n\r\n")) << "a stream ends as a stream should";
   EXPECT_TRUE(idle.wait_closed());
   half.send("Host: localhost\r\n\r\n");
   EXPECT_TRUE(half.wait_closed());
-  EXPECT_THAT(half.got, HasSubstr("ready\n"));
-  EXPECT_THAT(half.got, HasSubstr("Connection: close"));
+  EXPECT_THAT(half.got(), HasSubstr("ready\n"));
+  EXPECT_THAT(half.got(), HasSubstr("Connection: close"));
   tcp::socket late(io);
   boost::system::error_code error;
   late.connect(tcp::endpoint(asio::ip::address_v4::loopback(), port), error);

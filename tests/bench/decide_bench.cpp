@@ -55,7 +55,8 @@ Fleetful fleet_of(int pools, int per_pool, int replicas) {
         out.config.jobs.push_back(j);
       }
       for (int r = 0; r < replicas; ++r) {
-        view.replicas.push_back(replica(made.id.value + "-" + std::to_string(100000 + r), made.id, ReplicaPhase::ready));
+        view.replicas.push_back(
+            replica(made.id.value + "-" + std::to_string(100000 + r), made.id, ReplicaPhase::ready));
       }
     }
     std::sort(view.replicas.begin(), view.replicas.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
@@ -79,9 +80,17 @@ void decide_once(benchmark::State& bench, const Fleetful& fleet) {
 }
 
 void decide_tick(benchmark::State& bench) {
-  decide_once(bench, fleet_of(static_cast<int>(bench.range(0)), static_cast<int>(bench.range(1)), static_cast<int>(bench.range(2))));
+  decide_once(bench, fleet_of(static_cast<int>(bench.range(0)), static_cast<int>(bench.range(1)),
+                              static_cast<int>(bench.range(2))));
 }
-BENCHMARK(decide_tick)->ArgNames({"pools", "deployments", "replicas"})->Args({1, 2, 8})->Args({10, 10, 10})->Args({100, 10, 10})->Args({1, 1000, 10})->UseManualTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(decide_tick)
+    ->ArgNames({"pools", "deployments", "replicas"})
+    ->Args({1, 2, 8})
+    ->Args({10, 10, 10})
+    ->Args({100, 10, 10})
+    ->Args({1, 1000, 10})
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
 
 /// What the loop pays besides at every sample, since it keeps the state it had.
 void copy_state(benchmark::State& bench) {
@@ -96,7 +105,8 @@ BENCHMARK(copy_state)->Unit(benchmark::kMillisecond);
 /// Production everywhere doubles: the tick that drains thousands at once.
 void decide_surge(benchmark::State& bench) {
   Fleetful fleet = fleet_of(100, 10, 10);
-  for (auto& [id, workload] : fleet.seen.workloads) workload.signals["in_flight"].value = Sample<double>{160, fleet.now};
+  for (auto& [id, workload] : fleet.seen.workloads)
+    workload.signals["in_flight"].value = Sample<double>{160, fleet.now};
   decide_once(bench, fleet);
 }
 BENCHMARK(decide_surge)->UseManualTime()->Unit(benchmark::kMillisecond);

@@ -37,7 +37,8 @@ TEST(BadConfig, EachMistakeIsNamedAtItsPlace) {
 
 TEST(BadConfig, ManyMistakesAreReportedAtOnceAndInOrder) {
   const Loaded loaded = load_config_text(
-      "mode: live\ntikc: 5s\ntick: 90\npools:\n  - {name: p, gpus: 0}\n  - {name: p, gpus: .nan}\nservices: [3]\n", "x.yaml");
+      "mode: live\ntikc: 5s\ntick: 90\npools:\n  - {name: p, gpus: 0}\n  - {name: p, gpus: .nan}\nservices: [3]\n",
+      "x.yaml");
   ASSERT_FALSE(loaded.config);
   std::vector<int> lines;
   for (const Problem& problem : loaded.problems) lines.push_back(problem.line);
@@ -46,9 +47,11 @@ TEST(BadConfig, ManyMistakesAreReportedAtOnceAndInOrder) {
 }
 
 TEST(BadConfig, ASecretIsNeverRepeated) {
-  for (const char* text : {"api: {tokens: [{name: a, secret: hunter2}]}\n", "api: {tokens: [{name: a, secret: [hunter2]}]}\n",
-                           "api: {tokens: [{name: a, secert: hunter2}]}\n",
-                           "services: [{name: s, deployments: [{sources: [{kind: prometheus, endpoint: {basic_password: hunter2}}]}]}]\n"}) {
+  for (const char* text :
+       {"api: {tokens: [{name: a, secret: hunter2}]}\n", "api: {tokens: [{name: a, secret: [hunter2]}]}\n",
+        "api: {tokens: [{name: a, secert: hunter2}]}\n",
+        "services: [{name: s, deployments: [{sources: [{kind: prometheus, endpoint: {basic_password: "
+        "hunter2}}]}]}]\n"}) {
     const Loaded loaded = load_config_text(text, "x.yaml");
     ASSERT_FALSE(loaded.config);
     EXPECT_EQ(to_text(loaded.problems).find("hunter2"), std::string::npos) << to_text(loaded.problems);
@@ -56,7 +59,8 @@ TEST(BadConfig, ASecretIsNeverRepeated) {
 }
 
 TEST(BadConfig, WhatIsNoFileIsSaidPlainly) {
-  EXPECT_EQ(load_config("/nonexistent/ebb.yaml").problems.at(0).to_text(), "/nonexistent/ebb.yaml: there is no such file");
+  EXPECT_EQ(load_config("/nonexistent/ebb.yaml").problems.at(0).to_text(),
+            "/nonexistent/ebb.yaml: there is no such file");
   EXPECT_EQ(load_config("/").problems.at(0).to_text(), "/: is a directory");
   EXPECT_FALSE(load_config_text(std::string(2 << 20, ' '), "big.yaml").config);
   EXPECT_FALSE(load_config_text(std::string("a\0b", 3), "nul.yaml").config);

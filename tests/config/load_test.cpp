@@ -51,7 +51,8 @@ TEST(Load, ListsAreSortedAndDeploymentsNamed) {
 }
 
 TEST(Load, ASecretStaysAReference) {
-  const Loaded loaded = load_config_text("pools: [{name: p}]\napi: {tokens: [{name: a, secret: \"env:PATH\", scopes: [read]}]}\n", "x");
+  const Loaded loaded =
+      load_config_text("pools: [{name: p}]\napi: {tokens: [{name: a, secret: \"env:PATH\", scopes: [read]}]}\n", "x");
   ASSERT_TRUE(loaded.config);
   EXPECT_NE(describe(*loaded.config).find("env:PATH"), std::string::npos);
 }

@@ -87,7 +87,8 @@ TEST(Decide, ABlindServiceIsTakenToNeedItsMaximumAfterAWhile) {
   state = decide_on(known, config, state).next;
   const Decision early = decide_on(Seen(150).chat_missing().replica("c1", kChat).replicas("r", kRl, 7), config, state);
   EXPECT_EQ(count_of(early, ActionKind::drain, kRl), 0) << story(early);
-  const Decision late = decide_on(Seen(161).chat_missing().replica("c1", kChat).replicas("r", kRl, 7), config, early.next);
+  const Decision late =
+      decide_on(Seen(161).chat_missing().replica("c1", kChat).replicas("r", kRl, 7), config, early.next);
   EXPECT_EQ(count_of(late, ActionKind::drain, kRl), 7) << story(late);
   EXPECT_TRUE(alarms(late, "freshness.blind"));
 }

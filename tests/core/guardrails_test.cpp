@@ -35,15 +35,42 @@ struct Guard {
 
 /// Each guard alone, armed at second 100 with three RL replicas running.
 const Guard kGuards[] = {
-    {__LINE__, "guardrails.warm_up", [](Config& c, State& s) { c.warm_up = Duration{60'000}; s.started_at = at_second(90); }},
-    {__LINE__, "guardrails.warm_up", [](Config& c, State& s) { c.services[0].capacity = tracking(8, 60); s.started_at = at_second(90); }},
-    {__LINE__, "guardrails.frozen", [](Config&, State& s) { s.overrides[OverrideId("o1")] = override_of(OverrideKind::freeze, ""); }},
-    {__LINE__, "guardrails.frozen", [](Config&, State& s) { s.overrides[OverrideId("o1")] = override_of(OverrideKind::freeze, "rl"); }},
-    {__LINE__, "guardrails.grow_cooldown", [](Config& c, State& s) { c.jobs[0].grow_cooldown = Duration{30'000}; s.deployments[kRl].last_grow = at_second(95); }},
-    {__LINE__, "guardrails.reclaim_cooldown", [](Config& c, State& s) { c.jobs[0].reclaim_cooldown = Duration{30'000}; s.deployments[kRl].last_reclaim = at_second(95); }},
-    {__LINE__, "guardrails.backoff", [](Config&, State& s) { s.deployments[kRl].failures = 3; s.deployments[kRl].last_failure = at_second(95); }},
-    {__LINE__, "guardrails.quiet", [](Config& c, State& s) { c.pools[0].quiet_window = Duration{60'000}; s.slack[kPool] = {{at_second(80), Gpus{3}}}; }},
-    {__LINE__, "guardrails.pinned", [](Config&, State& s) { s.overrides[OverrideId("o1")] = override_of(OverrideKind::pin, "rl@p", 3); }},
+    {__LINE__, "guardrails.warm_up",
+     [](Config& c, State& s) {
+       c.warm_up = Duration{60'000};
+       s.started_at = at_second(90);
+     }},
+    {__LINE__, "guardrails.warm_up",
+     [](Config& c, State& s) {
+       c.services[0].capacity = tracking(8, 60);
+       s.started_at = at_second(90);
+     }},
+    {__LINE__, "guardrails.frozen",
+     [](Config&, State& s) { s.overrides[OverrideId("o1")] = override_of(OverrideKind::freeze, ""); }},
+    {__LINE__, "guardrails.frozen",
+     [](Config&, State& s) { s.overrides[OverrideId("o1")] = override_of(OverrideKind::freeze, "rl"); }},
+    {__LINE__, "guardrails.grow_cooldown",
+     [](Config& c, State& s) {
+       c.jobs[0].grow_cooldown = Duration{30'000};
+       s.deployments[kRl].last_grow = at_second(95);
+     }},
+    {__LINE__, "guardrails.reclaim_cooldown",
+     [](Config& c, State& s) {
+       c.jobs[0].reclaim_cooldown = Duration{30'000};
+       s.deployments[kRl].last_reclaim = at_second(95);
+     }},
+    {__LINE__, "guardrails.backoff",
+     [](Config&, State& s) {
+       s.deployments[kRl].failures = 3;
+       s.deployments[kRl].last_failure = at_second(95);
+     }},
+    {__LINE__, "guardrails.quiet",
+     [](Config& c, State& s) {
+       c.pools[0].quiet_window = Duration{60'000};
+       s.slack[kPool] = {{at_second(80), Gpus{3}}};
+     }},
+    {__LINE__, "guardrails.pinned",
+     [](Config&, State& s) { s.overrides[OverrideId("o1")] = override_of(OverrideKind::pin, "rl@p", 3); }},
 };
 
 TEST(Guardrails, EachHoldsGrowthAndSaysSo) {
@@ -125,7 +152,8 @@ TEST(Guardrails, FreezeKeepsWhatIsThereWhenDemandFalls) {
 }
 
 TEST(Guardrails, FreezeKeepsProductionFromShrinking) {
-  const Decision d = decide_on(Seen(100).chat(0).replicas("c", kChat, 4), small_config(), with(override_of(OverrideKind::freeze, "")));
+  const Decision d =
+      decide_on(Seen(100).chat(0).replicas("c", kChat, 4), small_config(), with(override_of(OverrideKind::freeze, "")));
   EXPECT_EQ(count_of(d, ActionKind::drain, kChat), 0) << story(d);
 }
 
@@ -136,12 +164,17 @@ TEST(Guardrails, DrainAllEndsRlAndOnlyRl) {
 }
 
 TEST(Guardrails, APinHoldsFewerAndMore) {
-  EXPECT_EQ(count_of(decide_on(quiet(100, 5), small_config(), with(override_of(OverrideKind::pin, "rl", 2))), ActionKind::drain, kRl), 3);
-  EXPECT_EQ(count_of(decide_on(quiet(100, 1), small_config(), with(override_of(OverrideKind::pin, "rl", 4))), ActionKind::start, kRl), 3);
+  EXPECT_EQ(count_of(decide_on(quiet(100, 5), small_config(), with(override_of(OverrideKind::pin, "rl", 2))),
+                     ActionKind::drain, kRl),
+            3);
+  EXPECT_EQ(count_of(decide_on(quiet(100, 1), small_config(), with(override_of(OverrideKind::pin, "rl", 4))),
+                     ActionKind::start, kRl),
+            3);
 }
 
 TEST(Guardrails, APinNeverTakesFromProduction) {
-  const Decision d = decide_on(Seen(100).chat(40).replicas("c", kChat, 5), small_config(), with(override_of(OverrideKind::pin, "rl", 8)));
+  const Decision d = decide_on(Seen(100).chat(40).replicas("c", kChat, 5), small_config(),
+                               with(override_of(OverrideKind::pin, "rl", 8)));
   EXPECT_EQ(count_of(d, ActionKind::start, kRl), 3) << story(d);
 }
 
@@ -168,7 +201,8 @@ TEST(Guardrails, TheQuietWindowRemembersTheSmallestSlack) {
 TEST(Allocation, DemandCapsAJob) {
   State state;
   state.demand[JobId("rl")] = Demand{std::nullopt, 70.0, at_second(0), at_second(1e6)};
-  EXPECT_EQ(count_of(decide_on(quiet(100), small_config(), state), ActionKind::start, kRl), 3) << "70 rollouts / 32 each";
+  EXPECT_EQ(count_of(decide_on(quiet(100), small_config(), state), ActionKind::start, kRl), 3)
+      << "70 rollouts / 32 each";
 }
 
 TEST(Allocation, AJobThatAsksThroughTheApiGetsNothingUnasked) {
@@ -211,7 +245,8 @@ TEST(Allocation, AGuaranteeComesFirstButNeverOutOfTheReserve) {
   config.jobs[1].guarantee = {5};
   EXPECT_EQ(count_of(decide_on(quiet(100), config), ActionKind::start, kSl), 5);
   const Decision tight = decide_on(Seen(100).chat(80).replicas("c", kChat, 8), config);
-  EXPECT_EQ(count_of(tight, ActionKind::start, kSl), 5) << "8 replicas is chat's maximum; 5 GPUs are left\n" << story(tight);
+  EXPECT_EQ(count_of(tight, ActionKind::start, kSl), 5) << "8 replicas is chat's maximum; 5 GPUs are left\n"
+                                                        << story(tight);
 }
 
 TEST(Allocation, WhatOneJobDoesNotWantGoesToTheOther) {
@@ -244,7 +279,8 @@ TEST(Allocation, AJobsMaximumHoldsOverAllPools) {
 TEST(Allocation, LargeReplicasTakeWhatFitsWhole) {
   Config config = small_config();
   config.jobs[0].deployments[0].gpus_per_replica = {4};
-  EXPECT_EQ(count_of(decide_on(quiet(100), config), ActionKind::start, kRl), 1) << "7 GPUs of slack hold one replica of 4";
+  EXPECT_EQ(count_of(decide_on(quiet(100), config), ActionKind::start, kRl), 1)
+      << "7 GPUs of slack hold one replica of 4";
 }
 
 TEST(Admission, FollowsTheServingReplicas) {

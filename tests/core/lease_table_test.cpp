@@ -16,11 +16,11 @@ struct Row {
 
 //                              ready     current   reclaim   overdue   stuck  gone
 constexpr Row kRows[] = {
-    {__LINE__, starting, /*->*/ syncing,  starting, draining, starting, lost,  released},
-    {__LINE__, syncing,  /*->*/ syncing,  serving,  draining, syncing,  lost,  released},
-    {__LINE__, serving,  /*->*/ serving,  serving,  draining, serving,  lost,  released},
-    {__LINE__, draining, /*->*/ draining, draining, draining, draining, lost,  released},
-    {__LINE__, lost,     /*->*/ lost,     lost,     lost,     lost,     lost,  released},
+    {__LINE__, starting, /*->*/ syncing, starting, draining, starting, lost, released},
+    {__LINE__, syncing, /*->*/ syncing, serving, draining, syncing, lost, released},
+    {__LINE__, serving, /*->*/ serving, serving, draining, serving, lost, released},
+    {__LINE__, draining, /*->*/ draining, draining, draining, draining, lost, released},
+    {__LINE__, lost, /*->*/ lost, lost, lost, lost, lost, released},
     {__LINE__, released, /*->*/ released, released, released, released, released, released},
 };
 

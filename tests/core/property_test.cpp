@@ -1,6 +1,6 @@
-// Random worlds: traffic, crashes, lost metrics, dark fleets, stubborn replicas, lost actions and restarts, from a printed
-// seed. The invariants are checked against the world itself, not against what the decision believes. Then everything
-// heals, and it must settle.
+// Random worlds: traffic, crashes, lost metrics, dark fleets, stubborn replicas, lost actions and restarts, from a
+// printed seed. The invariants are checked against the world itself, not against what the decision believes. Then
+// everything heals, and it must settle.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -94,7 +94,9 @@ struct Trial {
 
   void check(Gpus rl_before) const {
     ASSERT_LE(world.held().count, config.pools[0].gpus.count) << "a GPU was handed out twice\n" << story(last);
-    if (!metrics || dark) { ASSERT_LE(rl_active().count, rl_before.count) << "I2: grew while blind\n" << story(last); }
+    if (!metrics || dark) {
+      ASSERT_LE(rl_active().count, rl_before.count) << "I2: grew while blind\n" << story(last);
+    }
     const PoolSummary& pool = last.pools.at(kPool);
     if (count_of(last, ActionKind::start, kRl) > 0) {
       ASSERT_LE(rl_active().count, (pool.gpus - pool.reserve).count) << "I1\n" << story(last);

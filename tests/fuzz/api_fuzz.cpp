@@ -53,7 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_override(text, config, now);
   check_demand(text, now);
   for (const std::string& target : {text, "/v1/" + text, "/v1/status?" + text}) {
-    const Result<Target> taken = target_from(target);
+    const Result<RequestTarget> taken = target_from(target);
     if (!taken.ok()) check_refusal(taken.error());
   }
   return 0;

@@ -12,7 +12,9 @@ namespace ebb::testing {
 namespace {
 
 TEST(Explanation, FillsInItsArguments) {
-  const Step step{Stage::need, "need.target_tracking", "chat@p",
+  const Step step{Stage::need,
+                  "need.target_tracking",
+                  "chat@p",
                   {{"signal", std::string("in_flight")}, {"value", 23.5}, {"target", 8.0}, {"need", std::int64_t{3}}}};
   EXPECT_EQ(to_sentence(step), "chat@p: in_flight is 23.5, at 8 per replica that needs 3 replicas");
 }
@@ -33,10 +35,11 @@ TEST(Explanation, EveryStepOfABusyTickHasASentenceWithoutHoles) {
 
 /// Every rule id that the core and the policies write has a sentence.
 TEST(Explanation, EveryRuleInTheSourceHasASentence) {
-  const std::regex rule("\"((freshness|need|reserve|allocate|guardrails|leases|snapshots|admission|diff|check)\\.[a-z_]+)\"");
+  const std::regex rule(
+      "\"((freshness|need|reserve|allocate|guardrails|leases|snapshots|admission|diff|check)\\.[a-z_]+)\"");
   int found = 0;
-  for (const char* file : {"freshness", "reconcile", "need", "reserve", "allocate", "guardrails", "leases", "snapshots", "admission",
-                           "diff", "check"}) {
+  for (const char* file : {"freshness", "reconcile", "need", "reserve", "allocate", "guardrails", "leases", "snapshots",
+                           "admission", "diff", "check"}) {
     std::ifstream in(std::string(EBB_SOURCE_DIR) + "/daemon/core/" + file + ".cpp");
     ASSERT_TRUE(in) << file;
     std::stringstream text;

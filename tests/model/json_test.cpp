@@ -15,7 +15,8 @@ Decision busy_decision() {
   Seen seen(100);
   seen.chat(24).replica("c1", kChat).replicas("r", kRl, 7);
   State state;
-  state.overrides[OverrideId("o")] = {OverrideId("o"), OverrideKind::pin, "rl", {3}, "why", "ann", at_second(1), at_second(999)};
+  state.overrides[OverrideId("o")] = {OverrideId("o"), OverrideKind::pin, "rl",          {3}, "why",
+                                      "ann",           at_second(1),      at_second(999)};
   state.demand[JobId("rl")] = {2.5, std::nullopt, at_second(1), at_second(999)};
   return decide_on(seen, small_config(), state);
 }

@@ -6,22 +6,20 @@ namespace ebb {
 namespace {
 
 TEST(Time, IsoRoundTrips) {
-  for (const std::int64_t ms : {std::int64_t{0}, std::int64_t{1}, std::int64_t{1'772'366'600'125}, std::int64_t{4'102'444'799'999},
-                                std::int64_t{-1}}) {
+  for (const std::int64_t ms : {std::int64_t{0}, std::int64_t{1}, std::int64_t{1'772'366'600'125},
+                                std::int64_t{4'102'444'799'999}, std::int64_t{-1}}) {
     const TimePoint at{Duration{ms}};
     EXPECT_EQ(from_iso(to_iso(at)), at) << ms;
   }
   EXPECT_EQ(to_iso(TimePoint{Duration{1'772'366'600'125}}), "2026-03-01T12:03:20.125Z");
 }
 
-TEST(Time, IsoWithoutAFractionIsRead) {
-  EXPECT_EQ(from_iso("1970-01-01T00:00:01Z"), TimePoint{Duration{1'000}});
-}
+TEST(Time, IsoWithoutAFractionIsRead) { EXPECT_EQ(from_iso("1970-01-01T00:00:01Z"), TimePoint{Duration{1'000}}); }
 
 TEST(Time, WhatIsNoIsoTimeIsRefused) {
-  for (const char* text : {"", "2026-03-01", "2026-03-01T12:00:00", "2026-02-30T12:00:00Z", "2026-03-01T24:00:00Z",
-                           "2026-03-01T12:60:00Z", "2026-03-01T12:00:00.1Z", "2026-03-01T12:00:00Zx", "x026-03-01T12:00:00Z",
-                           "2026-13-01T12:00:00Z"}) {
+  for (const char* text :
+       {"", "2026-03-01", "2026-03-01T12:00:00", "2026-02-30T12:00:00Z", "2026-03-01T24:00:00Z", "2026-03-01T12:60:00Z",
+        "2026-03-01T12:00:00.1Z", "2026-03-01T12:00:00Zx", "x026-03-01T12:00:00Z", "2026-13-01T12:00:00Z"}) {
     EXPECT_FALSE(from_iso(text)) << text;
   }
 }
@@ -36,7 +34,8 @@ TEST(Duration, ReadsNumbersWithUnits) {
 }
 
 TEST(Duration, WhatIsNoDurationIsRefused) {
-  for (const char* text : {"", "90", "s", "-5s", "5 s", "5x", "1e3s", "infs", "nans", "0x10s", "s5", "9999999999d", "5s3"}) {
+  for (const char* text :
+       {"", "90", "s", "-5s", "5 s", "5x", "1e3s", "infs", "nans", "0x10s", "s5", "9999999999d", "5s3"}) {
     EXPECT_FALSE(duration_from(text)) << text;
   }
 }

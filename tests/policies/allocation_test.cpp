@@ -60,8 +60,9 @@ TEST(Newest, WhoServesNobodyLeavesFirstThenTheYoungest) {
   const auto candidate = [](const char* id, LeasePhase phase, double started) {
     return Candidate{ReplicaId(id), phase, at_second(started), at_second(started), Gpus{1}};
   };
-  const auto order = NewestVictim{}.order({candidate("old", LeasePhase::serving, 1), candidate("young", LeasePhase::serving, 9),
-                                           candidate("starting", LeasePhase::starting, 5), candidate("twin", LeasePhase::serving, 9)});
+  const auto order =
+      NewestVictim{}.order({candidate("old", LeasePhase::serving, 1), candidate("young", LeasePhase::serving, 9),
+                            candidate("starting", LeasePhase::starting, 5), candidate("twin", LeasePhase::serving, 9)});
   std::vector<std::string> names;
   for (const Candidate& c : order) names.push_back(c.replica.value);
   EXPECT_EQ(names, (std::vector<std::string>{"starting", "young", "twin", "old"}));

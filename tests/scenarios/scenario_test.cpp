@@ -127,7 +127,8 @@ class Scenario {
     for (const auto& entry : expected) {
       const auto key = entry.first.as<std::string>();
       if (key == "at") continue;
-      const std::string where = "at " + std::to_string(t) + " s, line " + std::to_string(entry.first.Mark().line + 1) + "\n";
+      const std::string where =
+          "at " + std::to_string(t) + " s, line " + std::to_string(entry.first.Mark().line + 1) + "\n";
       if (key == "says") {
         EXPECT_TRUE(says(last_, entry.second.as<std::string>())) << where << story(last_);
         continue;

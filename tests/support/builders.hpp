@@ -30,9 +30,15 @@ class OptionWriter final : public OptionVisitor {
   OptionWriter& set(const std::string& name, double v) { return numbers_[name] = v, *this; }
   OptionWriter& signals(std::vector<std::pair<std::string, double>> list) { return signals_ = std::move(list), *this; }
 
-  void value(const OptionInfo& i, bool& v) override { write(i, [&](double n) { v = n != 0; }); }
-  void value(const OptionInfo& i, int& v, Range<int>) override { write(i, [&](double n) { v = static_cast<int>(n); }); }
-  void value(const OptionInfo& i, double& v, Range<double>) override { write(i, [&](double n) { v = n; }); }
+  void value(const OptionInfo& i, bool& v) override {
+    write(i, [&](double n) { v = n != 0; });
+  }
+  void value(const OptionInfo& i, int& v, Range<int>) override {
+    write(i, [&](double n) { v = static_cast<int>(n); });
+  }
+  void value(const OptionInfo& i, double& v, Range<double>) override {
+    write(i, [&](double n) { v = n; });
+  }
   void value(const OptionInfo& i, Duration& v, Range<Duration>) override {
     write(i, [&](double n) { v = Duration{static_cast<std::int64_t>(n * 1000)}; });
   }
@@ -65,7 +71,8 @@ class OptionWriter final : public OptionVisitor {
   std::size_t element_ = 0;
 };
 
-inline std::shared_ptr<const CapacityPolicy> tracking(double target = 8, double stabilisation_s = 0, double tolerance = 0) {
+inline std::shared_ptr<const CapacityPolicy> tracking(double target = 8, double stabilisation_s = 0,
+                                                      double tolerance = 0) {
   auto policy = std::make_shared<TargetTracking>();
   OptionWriter writer;
   writer.set("stabilisation", stabilisation_s).set("tolerance", tolerance).signals({{"in_flight", target}});
@@ -118,7 +125,8 @@ inline Config small_config() {
   return config;
 }
 
-inline ReplicaSeen replica(const std::string& id, const DeploymentId& of, ReplicaPhase phase, TimePoint since = kStart) {
+inline ReplicaSeen replica(const std::string& id, const DeploymentId& of, ReplicaPhase phase,
+                           TimePoint since = kStart) {
   ReplicaSeen out;
   out.id = ReplicaId(id);
   out.deployment = of;
@@ -148,7 +156,8 @@ class Seen {
     fleet_.value.replicas.push_back(testing::replica(id, of, phase));
     return *this;
   }
-  Seen& replicas(const std::string& prefix, const DeploymentId& of, int count, ReplicaPhase phase = ReplicaPhase::ready) {
+  Seen& replicas(const std::string& prefix, const DeploymentId& of, int count,
+                 ReplicaPhase phase = ReplicaPhase::ready) {
     for (int i = 1; i <= count; ++i) replica(prefix + "-" + std::to_string(i), of, phase);
     return *this;
   }
@@ -163,8 +172,10 @@ class Seen {
     auto sorted = fleet_;
     std::sort(sorted.value.replicas.begin(), sorted.value.replicas.end(),
               [](const ReplicaSeen& a, const ReplicaSeen& b) { return a.id < b.id; });
-    if (dark_.empty()) out.fleets[kFleet] = sorted;
-    else out.fleets[kFleet] = Missing{dark_, now_};
+    if (dark_.empty())
+      out.fleets[kFleet] = sorted;
+    else
+      out.fleets[kFleet] = Missing{dark_, now_};
     return out;
   }
 

@@ -50,7 +50,7 @@ class WorldFleet final : public Fleet {
   WorldFleet(World& world, Clock& clock) : world_(world), clock_(clock) {}
 
   std::optional<Error> view_error;
-  std::vector<Error> apply_errors;    ///< one for each of the next calls
+  std::vector<Error> apply_errors;  ///< one for each of the next calls
   Duration apply_takes{0};
   bool view_hangs = false;
   std::vector<Action> applied;

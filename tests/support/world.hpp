@@ -46,7 +46,9 @@ class World {
   }
 
   void forget_gone(const State& state) {
-    std::erase_if(bodies_, [&](const auto& b) { return b.second.phase == ReplicaPhase::gone && !state.leases.contains(b.first); });
+    std::erase_if(bodies_, [&](const auto& b) {
+      return b.second.phase == ReplicaPhase::gone && !state.leases.contains(b.first);
+    });
   }
 
   [[nodiscard]] FleetSeen view() const {
@@ -68,7 +70,8 @@ class World {
   [[nodiscard]] int count(const DeploymentId& of, bool ready_only) const {
     int n = 0;
     for (const auto& [id, body] : bodies_) {
-      if (body.deployment == of && body.phase != ReplicaPhase::gone) n += !ready_only || body.phase == ReplicaPhase::ready;
+      if (body.deployment == of && body.phase != ReplicaPhase::gone)
+        n += !ready_only || body.phase == ReplicaPhase::ready;
     }
     return n;
   }
@@ -122,8 +125,10 @@ inline Observation observe(const World& world, double in_flight, TimePoint now, 
   seen.at = now;
   seen.fleets[kFleet] = Sample<FleetSeen>{world.view(), now};
   WorkloadSeen& chat = seen.workloads[kChat];
-  if (metrics) chat.signals["in_flight"].value = Sample<double>{in_flight, now};
-  else chat.signals["in_flight"].value = Missing{"scrape timed out", now};
+  if (metrics)
+    chat.signals["in_flight"].value = Sample<double>{in_flight, now};
+  else
+    chat.signals["in_flight"].value = Missing{"scrape timed out", now};
   return seen;
 }
 

@@ -52,8 +52,8 @@ void HttpCall::close() {
 }
 
 void HttpCall::limit(double seconds) {
-  const auto span = std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-      std::chrono::duration<double>(seconds));
+  const auto span =
+      std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
   link_->timer.expires_after(span);
   link_->timer.async_wait([weak = std::weak_ptr(link_)](boost::system::error_code ec) {
     const auto link = weak.lock();
@@ -147,8 +147,7 @@ awaitable<Result<std::string>> HttpCall::read_all(std::size_t max) {
   co_return all;
 }
 
-awaitable<Result<Answer>> fetch(HostPort to, std::string method, std::string target, std::string body,
-                                double seconds) {
+awaitable<Result<Answer>> fetch(HostPort to, std::string method, std::string target, std::string body, double seconds) {
   HttpCall call(co_await asio::this_coro::executor);
   call.limit(seconds);
   const Status connected = co_await call.connect(std::move(to));

@@ -20,8 +20,8 @@ std::chrono::steady_clock::duration ticks(double seconds) {
 }
 
 std::string problem(int status, const std::string& what) {
-  const Headers headers{{"connection", "close"}, {"content-length", std::to_string(what.size())},
-                        {"content-type", "text/plain"}};
+  const Headers headers{
+      {"connection", "close"}, {"content-length", std::to_string(what.size())}, {"content-type", "text/plain"}};
   return render_response_head(status, headers) + what;
 }
 

@@ -40,7 +40,7 @@ struct HttpConnection {
   explicit HttpConnection(asio::ip::tcp::socket accepted);
   asio::ip::tcp::socket socket;
   asio::steady_timer deadline;
-  std::string buffer;     ///< read and not used yet
+  std::string buffer;  ///< read and not used yet
   /// Cancels the socket's work unless `disarm` or another `arm` comes first.
   static void arm(const std::shared_ptr<HttpConnection>& self, double seconds);
   void disarm();

@@ -21,7 +21,7 @@ struct Generation {
   std::string finish_reason;  ///< what it ends with when nothing cuts it short
   int ready = 0;              ///< tokens that exist
   bool ended = false;
-  bool aborted = false;       ///< ended before its last token
+  bool aborted = false;  ///< ended before its last token
   double arrived = 0;
   double last_token_at = 0;
   Signal changed;

@@ -19,8 +19,8 @@ enum class Fault {
   die_after,         ///< the process ends with status 1 after so long (default 5s)
   refuse,            ///< the listener is closed for so long (default 5s)
   ignore_sigterm,
-  slow_health,       ///< /health takes so long (default 5s)
-  fail_start,        ///< the process ends with status 1 instead of becoming ready
+  slow_health,  ///< /health takes so long (default 5s)
+  fail_start,   ///< the process ends with status 1 instead of becoming ready
 };
 
 struct FaultSpec {

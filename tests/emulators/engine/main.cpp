@@ -87,11 +87,11 @@ int run(Options options) {
     if (!fault) throw CLI::ValidationError(fault.error().what);
     faults.push_back(*fault);
   }
-  log_line("ebb-engine", fmt::format("stand-in engine: no GPU, no model; speeds are configured (prefill {} tokens/s, "
-                                     "decode {} tokens/s, {} sequences, {} KV blocks of {})",
-                                     config.scheduler.prefill_tokens_per_s, config.scheduler.decode_tokens_per_s,
-                                     config.scheduler.max_num_seqs, config.scheduler.kv_blocks,
-                                     config.scheduler.block_size));
+  log_line("ebb-engine",
+           fmt::format("stand-in engine: no GPU, no model; speeds are configured (prefill {} tokens/s, "
+                       "decode {} tokens/s, {} sequences, {} KV blocks of {})",
+                       config.scheduler.prefill_tokens_per_s, config.scheduler.decode_tokens_per_s,
+                       config.scheduler.max_num_seqs, config.scheduler.kv_blocks, config.scheduler.block_size));
   asio::io_context io(1);
   // Starting up: no port yet, like an engine that loads its weights; a SIGTERM now has nothing to wait for, since the
   // default disposition ends the process.

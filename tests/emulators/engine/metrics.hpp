@@ -38,7 +38,7 @@ struct EngineMetrics {
   std::uint64_t requests = 0;
   std::uint64_t aborted = 0;
   std::map<std::string, std::uint64_t> success{{"abort", 0}, {"length", 0}, {"stop", 0}};  ///< by finished reason
-  std::map<std::pair<std::string, int>, std::uint64_t> http;  ///< by handler and status
+  std::map<std::pair<std::string, int>, std::uint64_t> http;                               ///< by handler and status
   Histogram time_to_first_token;
   Histogram inter_token_latency;
   Histogram e2e_latency;
@@ -50,11 +50,11 @@ struct EngineMetrics {
 struct Gauges {
   double running = 0;
   double waiting = 0;
-  double kv_usage = 0;          ///< 0 to 1
-  double generation_rate = 0;   ///< tokens/s over the last second
+  double kv_usage = 0;         ///< 0 to 1
+  double generation_rate = 0;  ///< tokens/s over the last second
   int kv_blocks = 0;
   int block_size = 0;
-  double started_unix = 0;      ///< when the process started, seconds since 1970
+  double started_unix = 0;  ///< when the process started, seconds since 1970
   double startup_seconds = 0;
 };
 

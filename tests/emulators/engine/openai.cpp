@@ -128,9 +128,8 @@ json frame_of(const AnswerFrame& frame, bool chunk) {
   const char* object = frame.kind == Kind::completion ? "text_completion"
                        : chunk                        ? "chat.completion.chunk"
                                                       : "chat.completion";
-  return json{{"id", frame.id},           {"object", object},
-              {"created", frame.created}, {"model", frame.model},
-              {"choices", json::array()}, {"system_fingerprint", frame.fingerprint}};
+  return json{{"id", frame.id},       {"object", object},         {"created", frame.created},
+              {"model", frame.model}, {"choices", json::array()}, {"system_fingerprint", frame.fingerprint}};
 }
 
 json usage_of(int prompt_tokens, int output_tokens) {
@@ -219,8 +218,13 @@ std::string render_error(int status, const std::string& type, const std::string&
 }
 
 std::string render_models(const std::string& model, int max_model_len, std::int64_t created) {
-  const json card{{"id", model},           {"object", "model"}, {"created", created}, {"owned_by", "ebb-engine"},
-                  {"root", model},         {"parent", nullptr}, {"max_model_len", max_model_len}};
+  const json card{{"id", model},
+                  {"object", "model"},
+                  {"created", created},
+                  {"owned_by", "ebb-engine"},
+                  {"root", model},
+                  {"parent", nullptr},
+                  {"max_model_len", max_model_len}};
   return json{{"object", "list"}, {"data", json::array({card})}}.dump();
 }
 

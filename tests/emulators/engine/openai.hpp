@@ -15,10 +15,10 @@ enum class Kind { completion, chat };
 struct CompletionRequest {
   Kind kind = Kind::completion;
   std::string model;
-  std::string prompt;             ///< of a chat: chat_prompt() of its messages
+  std::string prompt;  ///< of a chat: chat_prompt() of its messages
   int max_tokens = 16;
   bool stream = false;
-  bool include_usage = false;     ///< stream_options
+  bool include_usage = false;  ///< stream_options
   std::vector<std::string> stop;
 };
 
@@ -30,15 +30,15 @@ struct AnswerFrame {
   Kind kind = Kind::completion;
   std::string id;
   std::string model;
-  std::string fingerprint;        ///< the weights identity
-  std::int64_t created = 0;       ///< unix seconds
+  std::string fingerprint;   ///< the weights identity
+  std::int64_t created = 0;  ///< unix seconds
 };
 
 /// What will be generated, known beforehand since tokens are a function.
 struct Continuation {
-  int tokens = 0;                 ///< made by the engine
-  std::string text;               ///< without the stop text and what follows; filled only if cut short by `stop`
-  bool stopped = false;           ///< by a stop text rather than by length
+  int tokens = 0;        ///< made by the engine
+  std::string text;      ///< without the stop text and what follows; filled only if cut short by `stop`
+  bool stopped = false;  ///< by a stop text rather than by length
 };
 /// Looks for the first stop text within max_tokens.
 Continuation continuation_of(const CompletionRequest& request, std::string_view weights);

@@ -75,12 +75,14 @@ class PageWriter {
 double as_double(std::uint64_t n) { return static_cast<double>(n); }
 
 void write_process(PageWriter& page, const EngineMetrics& metrics, const Gauges& gauges) {
-  page.plain(fmt::format("# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.\n"
-                         "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {:.2f}\n",
-                         gauges.started_unix));
+  page.plain(
+      fmt::format("# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.\n"
+                  "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {:.2f}\n",
+                  gauges.started_unix));
   if (metrics.http.empty()) return;
-  page.plain("# HELP http_requests_total Total number of requests by method, status and handler.\n"
-             "# TYPE http_requests_total counter\n");
+  page.plain(
+      "# HELP http_requests_total Total number of requests by method, status and handler.\n"
+      "# TYPE http_requests_total counter\n");
   for (const auto& [key, count] : metrics.http) {
     page.plain(fmt::format("http_requests_total{{handler=\"{}\",method=\"POST\",status=\"{}xx\"}} {}.0\n", key.first,
                            key.second, count));

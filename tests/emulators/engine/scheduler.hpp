@@ -17,14 +17,14 @@
 namespace ebb::emulator {
 
 struct SchedulerConfig {
-  int max_num_seqs = 32;               ///< running at most
-  int max_batched_tokens = 2048;       ///< per step, prefill and decode together
+  int max_num_seqs = 32;          ///< running at most
+  int max_batched_tokens = 2048;  ///< per step, prefill and decode together
   double prefill_tokens_per_s = 8000;
-  double decode_tokens_per_s = 40;     ///< of a sequence that is alone
-  double batch_slowdown = 0.01;        ///< each further sequence of the batch makes a step this much longer
-  int block_size = 16;                 ///< tokens per KV block
+  double decode_tokens_per_s = 40;  ///< of a sequence that is alone
+  double batch_slowdown = 0.01;     ///< each further sequence of the batch makes a step this much longer
+  int block_size = 16;              ///< tokens per KV block
   int kv_blocks = 4096;
-  int max_model_len = 8192;            ///< prompt and output together
+  int max_model_len = 8192;  ///< prompt and output together
 };
 
 struct SequenceSpec {
@@ -76,10 +76,10 @@ class Scheduler {
  private:
   struct Sequence {
     SequenceSpec spec;
-    int computed = 0;    ///< tokens whose KV entries exist
+    int computed = 0;  ///< tokens whose KV entries exist
     int generated = 0;
     int blocks = 0;
-    int scheduled = 0;   ///< tokens of the step under way
+    int scheduled = 0;  ///< tokens of the step under way
     bool ran_before = false;
     [[nodiscard]] int total() const { return spec.prompt_tokens + generated; }
   };

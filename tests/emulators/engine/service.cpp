@@ -89,8 +89,8 @@ awaitable<void> EngineService::handle(HttpRequestIn request, Reply reply) {
   } else if (method == "GET" && path == "/health") {
     co_await show_health(reply);
   } else if (method == "GET" && path == "/v1/models") {
-    std::string body = render_models(config_.model, engine_.config().max_model_len,
-                                     static_cast<std::int64_t>(started_unix_));
+    std::string body =
+        render_models(config_.model, engine_.config().max_model_len, static_cast<std::int64_t>(started_unix_));
     co_await reply->send(200, headers_of(kJson), std::move(body));
   } else if (path == "/_fault") {
     co_await change_fault(std::move(request), reply);

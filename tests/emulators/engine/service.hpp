@@ -16,13 +16,13 @@ namespace ebb::emulator {
 
 struct ServiceConfig {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 8000;     ///< 0: any free one
+  std::uint16_t port = 8000;  ///< 0: any free one
   std::string model = "stand-in";
   std::string weights = "base";  ///< identity, goes into every token and into system_fingerprint
   Dialect dialect = Dialect::vllm;
   SchedulerConfig scheduler;
-  double startup_s = 0;          ///< spent before, shown on the page
-  std::string instance;          ///< makes response ids unique; empty: the port
+  double startup_s = 0;  ///< spent before, shown on the page
+  std::string instance;  ///< makes response ids unique; empty: the port
 };
 
 class EngineService {

@@ -11,8 +11,8 @@ namespace ebb::emulator {
 
 struct ArrivalConfig {
   double peak_rps = 10;
-  double day_s = 180;     ///< the whole day takes so long
-  double lead_in_s = 0;   ///< before the day begins: its first rate, at negative times
+  double day_s = 180;    ///< the whole day takes so long
+  double lead_in_s = 0;  ///< before the day begins: its first rate, at negative times
   std::uint64_t seed = 1;
 };
 

@@ -14,9 +14,9 @@ namespace ebb::emulator {
 struct CallSpec {
   bool chat = false;
   std::string model;
-  std::string prompt;         ///< of a chat: the user's message
+  std::string prompt;  ///< of a chat: the user's message
   int max_tokens = 16;
-  double timeout_s = 30;      ///< for the whole call
+  double timeout_s = 30;  ///< for the whole call
 };
 
 enum class CallEnd {
@@ -24,8 +24,8 @@ enum class CallEnd {
   unavailable,  ///< connection refused, or broken before the first byte of an answer, or 503
   broken,       ///< the answer began and did not end as it should
   timeout,
-  refused,      ///< any other status than 200 and 503
-  malformed,    ///< no HTTP, no JSON, or no completion
+  refused,    ///< any other status than 200 and 503
+  malformed,  ///< no HTTP, no JSON, or no completion
 };
 const char* to_string(CallEnd end);
 
@@ -36,7 +36,7 @@ struct CallOutcome {
   int mismatches = 0;         ///< tokens other than the deterministic function's
   double first_token_at = 0;  ///< monotonic seconds; only with tokens > 0
   double last_token_at = 0;
-  std::string weights;        ///< system_fingerprint of the last event
+  std::string weights;  ///< system_fingerprint of the last event
   std::string detail;
 };
 

@@ -70,8 +70,8 @@ CallSpec ProductionLoad::next_call(double at) {
   spec.chat = config_.chat;
   spec.model = config_.model;
   spec.prompt = make_prompt(random_, report_.requests, prompt);
-  spec.max_tokens = draw_length(random_, config_.output_tokens * point.output_scale, config_.sigma, 1,
-                                config_.tokens_max);
+  spec.max_tokens =
+      draw_length(random_, config_.output_tokens * point.output_scale, config_.sigma, 1, config_.tokens_max);
   ++report_.requests;
   return spec;
 }
@@ -149,16 +149,11 @@ awaitable<void> ProductionLoad::write_reports() {
 void ProductionLoad::write_second() {
   count_in_flight(0);
   const double at = monotonic_seconds() - began_;
-  const nlohmann::json line{{"unix", unix_seconds()},
-                            {"t", at},
-                            {"in_flight", in_flight_},
-                            {"in_flight_mean", in_flight_area_},
-                            {"rate", arrivals_.rate(at)},
-                            {"replicas", router_.endpoints().size()},
-                            {"requests", report_.requests},
-                            {"completed", report_.completed},
-                            {"errors", report_.error_count()},
-                            {"ttft_p95_s", report_.ttft.percentile(95)}};
+  const nlohmann::json line{{"unix", unix_seconds()},          {"t", at},
+                            {"in_flight", in_flight_},         {"in_flight_mean", in_flight_area_},
+                            {"rate", arrivals_.rate(at)},      {"replicas", router_.endpoints().size()},
+                            {"requests", report_.requests},    {"completed", report_.completed},
+                            {"errors", report_.error_count()}, {"ttft_p95_s", report_.ttft.percentile(95)}};
   in_flight_area_ = 0;
   series_.write(line.dump());
 }

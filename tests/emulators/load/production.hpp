@@ -24,11 +24,11 @@ struct ProductionConfig {
   OutputConfig output;
   std::string model = "stand-in";
   bool chat = true;
-  double prompt_tokens = 64;   ///< means; a trace scales them over the day
+  double prompt_tokens = 64;  ///< means; a trace scales them over the day
   double output_tokens = 40;
-  double sigma = 0.3;          ///< of the logarithm of lengths
+  double sigma = 0.3;  ///< of the logarithm of lengths
   int tokens_max = 512;
-  double timeout_s = 30;       ///< from arrival to the last token
+  double timeout_s = 30;  ///< from arrival to the last token
 };
 
 /// Open loop. Times of its report: TTFT and end-to-end count from the arrival, with queueing and retries inside.
@@ -59,8 +59,8 @@ class ProductionLoad {
   Arrivals arrivals_;
   Random random_;
   Router router_;
-  Signal changed_;    ///< of the router's list
-  Signal progress_;   ///< somebody finished, or we were told to stop
+  Signal changed_;   ///< of the router's list
+  Signal progress_;  ///< somebody finished, or we were told to stop
   Discovery discovery_;
   LineFile series_;
   LoadReport report_;

@@ -22,20 +22,12 @@ nlohmann::json to_json(const Latencies& latencies) {
 }
 
 nlohmann::json to_json(const LoadReport& report) {
-  return nlohmann::json{{"requests", report.requests},
-                        {"completed", report.completed},
-                        {"errors", report.error_count()},
-                        {"errors_by_kind", report.errors},
-                        {"last_error", report.last_error},
-                        {"retries", report.retries},
-                        {"retries_by_kind", report.retried},
-                        {"tokens", report.tokens},
-                        {"tokens_received", report.received},
-                        {"token_mismatches", report.mismatches},
-                        {"weights", report.weights},
-                        {"ttft_s", to_json(report.ttft)},
-                        {"itl_s", to_json(report.itl)},
-                        {"e2e_s", to_json(report.e2e)}};
+  return nlohmann::json{
+      {"requests", report.requests},           {"completed", report.completed},   {"errors", report.error_count()},
+      {"errors_by_kind", report.errors},       {"last_error", report.last_error}, {"retries", report.retries},
+      {"retries_by_kind", report.retried},     {"tokens", report.tokens},         {"tokens_received", report.received},
+      {"token_mismatches", report.mismatches}, {"weights", report.weights},       {"ttft_s", to_json(report.ttft)},
+      {"itl_s", to_json(report.itl)},          {"e2e_s", to_json(report.e2e)}};
 }
 
 }  // namespace ebb::emulator

@@ -12,11 +12,11 @@
 namespace ebb::emulator {
 
 struct LoadReport {
-  std::uint64_t requests = 0;      ///< begun
+  std::uint64_t requests = 0;  ///< begun
   std::uint64_t completed = 0;
-  std::uint64_t retries = 0;       ///< sent again before the first token; no error
-  std::uint64_t tokens = 0;        ///< of completed requests
-  std::uint64_t received = 0;      ///< every token that came, also of those that broke
+  std::uint64_t retries = 0;   ///< sent again before the first token; no error
+  std::uint64_t tokens = 0;    ///< of completed requests
+  std::uint64_t received = 0;  ///< every token that came, also of those that broke
   std::uint64_t mismatches = 0;
   std::map<std::string, std::uint64_t> errors;   ///< by kind
   std::map<std::string, std::uint64_t> retried;  ///< by kind

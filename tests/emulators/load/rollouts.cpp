@@ -139,12 +139,9 @@ awaitable<void> RolloutLoad::write_reports() {
 }
 
 void RolloutLoad::write_second() {
-  const nlohmann::json line{{"unix", unix_seconds()},
-                            {"t", monotonic_seconds() - began_},
-                            {"in_flight", in_flight_},
-                            {"replicas", router_.endpoints().size()},
-                            {"completed", report_.completed},
-                            {"tokens_received", report_.received},
+  const nlohmann::json line{{"unix", unix_seconds()},         {"t", monotonic_seconds() - began_},
+                            {"in_flight", in_flight_},        {"replicas", router_.endpoints().size()},
+                            {"completed", report_.completed}, {"tokens_received", report_.received},
                             {"restarts", restarts_}};
   series_.write(line.dump());
 }

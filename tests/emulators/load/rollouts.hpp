@@ -14,14 +14,14 @@ struct RolloutConfig {
   DiscoveryConfig discovery;
   OutputConfig output;
   std::string model = "stand-in";
-  int per_replica = 8;         ///< rollouts in flight per serving replica
-  int total = 0;               ///< instead of per_replica: so many whatever the replicas
+  int per_replica = 8;  ///< rollouts in flight per serving replica
+  int total = 0;        ///< instead of per_replica: so many whatever the replicas
   double prompt_tokens = 64;
   double output_tokens = 200;
   double sigma = 0.6;
   int tokens_max = 2048;
-  double timeout_s = 300;      ///< of one attempt
-  double duration_s = 0;       ///< 0: until stopped
+  double timeout_s = 300;  ///< of one attempt
+  double duration_s = 0;   ///< 0: until stopped
   std::uint64_t seed = 1;
 };
 

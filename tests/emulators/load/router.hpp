@@ -46,7 +46,7 @@ class Router {
 
 /// Where a load generator finds its replicas.
 struct DiscoveryConfig {
-  std::string api;                   ///< Ebb's base URL; empty: `targets` for good
+  std::string api;  ///< Ebb's base URL; empty: `targets` for good
   std::string deployment;
   std::vector<std::string> targets;
   double every_s = 0.2;

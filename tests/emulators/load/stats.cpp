@@ -30,8 +30,7 @@ void Latencies::add(double seconds) {
 
 double Latencies::percentile(double p) const {
   if (count_ == 0) return 0;
-  const auto rank = static_cast<std::uint64_t>(
-      std::max(1.0, std::ceil(p / 100 * static_cast<double>(count_) - 1e-9)));
+  const auto rank = static_cast<std::uint64_t>(std::max(1.0, std::ceil(p / 100 * static_cast<double>(count_) - 1e-9)));
   std::uint64_t seen = 0;
   for (std::size_t i = 0; i < buckets_.size(); ++i) {
     seen += buckets_[i];

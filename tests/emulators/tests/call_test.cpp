@@ -68,9 +68,9 @@ TEST(Call, NamesWhatWentWrong) {
 /// An engine that lies: answers every request with the given events.
 struct Liar {
   Liar(asio::io_context& io, std::string events_, bool end_)
-      : events(std::move(events_)), end(end_), server(io, [this](HttpRequestIn, std::shared_ptr<HttpReply> reply) {
-          return answer(std::move(reply));
-        }) {
+      : events(std::move(events_)),
+        end(end_),
+        server(io, [this](HttpRequestIn, std::shared_ptr<HttpReply> reply) { return answer(std::move(reply)); }) {
     const auto port = server.listen("127.0.0.1", 0);
     at.host = "127.0.0.1";
     at.port = port ? *port : std::uint16_t{0};
@@ -89,8 +89,10 @@ struct Liar {
 
 TEST(Call, SeesAWrongToken) {
   asio::io_context io;
-  Liar liar(io, R"(data: {"system_fingerprint":"w","choices":[{"text":"wrong","finish_reason":"length"}]})"
-                "\n\ndata: [DONE]\n\n", true);
+  Liar liar(io,
+            R"(data: {"system_fingerprint":"w","choices":[{"text":"wrong","finish_reason":"length"}]})"
+            "\n\ndata: [DONE]\n\n",
+            true);
   CallSpec spec = short_call();
   spec.max_tokens = 1;
   const CallOutcome outcome = call(io, liar.at, spec);
@@ -101,9 +103,9 @@ TEST(Call, SeesAWrongToken) {
 TEST(Call, AStreamThatBreaksOffIsBrokenAndTooFewTokensAreMismatches) {
   asio::io_context io;
   const std::string token = TokenFunction("tell me", "w").piece(0);
-  const std::string event = nlohmann::json{
-      {"system_fingerprint", "w"},
-      {"choices", {nlohmann::json{{"text", token}, {"finish_reason", nullptr}}}}}.dump();
+  const std::string event = nlohmann::json{{"system_fingerprint", "w"},
+                                           {"choices", {nlohmann::json{{"text", token}, {"finish_reason", nullptr}}}}}
+                                .dump();
   Liar breaks(io, "data: " + event + "\n\n", false);
   const CallOutcome broken = call(io, breaks.at, short_call());
   EXPECT_EQ(broken.end, CallEnd::broken);

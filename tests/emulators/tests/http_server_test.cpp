@@ -97,8 +97,9 @@ TEST(HttpServer, ClosesOnAClientThatNeverFinishesItsRequest) {
 
 TEST(HttpServer, ReadsAChunkedBody) {
   Served served;
-  const std::string answer = talk(served, "POST /x HTTP/1.1\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
-                                          "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+  const std::string answer = talk(served,
+                                  "POST /x HTTP/1.1\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+                                  "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
   EXPECT_TRUE(answer.ends_with("POST /x abcde")) << answer;
 }
 

@@ -10,8 +10,8 @@ namespace ebb::emulator {
 namespace {
 
 TEST(OpenAi, ReadsACompletion) {
-  const auto request = completion_request_from(
-      Kind::completion, R"({"model":"m","prompt":"a b","max_tokens":7,"stream":true,"stop":"x",
+  const auto request =
+      completion_request_from(Kind::completion, R"({"model":"m","prompt":"a b","max_tokens":7,"stream":true,"stop":"x",
                            "stream_options":{"include_usage":true}})");
   ASSERT_TRUE(request) << request.error().what;
   EXPECT_EQ(request->model, "m");

@@ -20,9 +20,7 @@ TEST(Tokens, DifferWithPromptAndWithWeights) {
 }
 
 // A client written in another language has this to check itself against: the function must never change unnoticed.
-TEST(Tokens, AreThoseThatAreDocumented) {
-  EXPECT_EQ(TokenFunction("tell me", "base").text(4), "rive vale vani kini");
-}
+TEST(Tokens, AreThoseThatAreDocumented) { EXPECT_EQ(TokenFunction("tell me", "base").text(4), "rive vale vani kini"); }
 
 TEST(Tokens, UseTheWholeVocabulary) {
   const TokenFunction tokens("x", "y");
