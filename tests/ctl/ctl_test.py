@@ -116,7 +116,8 @@ class Writes(unittest.TestCase):
             ebbctl("pin", "rl@p", "2", "--reason", "bench", "--owner", "ann", url=server.url)
             listed = json.loads(ebbctl("overrides", "--json", url=server.url).stdout)["overrides"]
             self.assertEqual(sorted((o["kind"], o["target"], o["owner"]) for o in listed),
-                             [("drain_all", "rl@p", "tester"), ("freeze", "", "tester"), ("freeze", "rl", "tester"), ("pin", "rl@p", "ann")])
+                             [("drain_all", "rl@p", "tester"), ("freeze", "", "tester"), ("freeze", "rl", "tester"),
+                              ("pin", "rl@p", "ann")])
             self.assertEqual(ebbctl("unfreeze", "rl", url=server.url).returncode, 0)
             self.assertEqual(ebbctl("unfreeze", url=server.url).returncode, 0)
             nothing = ebbctl("unfreeze", url=server.url)

@@ -17,7 +17,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 import tidy_source
 
-MAX_LINE = 120
+MAX_LINE = 120          # what clang-format wraps at
+MAX_SCRIPT_LINE = 140   # Python and JavaScript, which no tool wraps here
 MAX_FUNCTION = 60
 MAX_FILE = 400
 MAX_TEST_FILE = 800  # tests are tables: long, but flat
@@ -221,9 +222,10 @@ def check_python(file, report):
 def check_text(file, report):
     """What holds for every text file."""
     is_code = file.path.endswith(CODE) or os.path.basename(file.path) in ("CMakeLists.txt", "Makefile")
+    longest = MAX_SCRIPT_LINE if file.path.endswith((".py", ".js", ".mjs")) else MAX_LINE
     for number, text in enumerate(file.lines, 1):
-        if is_code and len(text) > MAX_LINE:
-            report.add(file, number, "line-length", f"{len(text)} columns, more than {MAX_LINE}",
+        if is_code and len(text) > longest:
+            report.add(file, number, "line-length", f"{len(text)} columns, more than {longest}",
                        "two lines (make format)")
         if OPEN_END.search(text):
             report.add(file, number, "open-end", "a note to finish something",

@@ -1,4 +1,5 @@
-# Writes the status page's files as bytes into a .cpp: cmake -DOUTPUT=x.cpp -DDASHBOARD=dir -DDYGRAPHS=dir -P embed.cmake
+# Writes the status page's files as bytes into a .cpp:
+# cmake -DOUTPUT=x.cpp -DDASHBOARD=dir -DDYGRAPHS=dir -P embed.cmake
 set(files
   / ${DASHBOARD}/index.html
   /app.js ${DASHBOARD}/app.js
