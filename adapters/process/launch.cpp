@@ -11,8 +11,12 @@
 namespace ebb::process {
 namespace {
 
-bool is_free_port(int port) {
+/// Whether a server could listen there. With `past_connections` also when closed connections of the server before still
+/// linger (TIME_WAIT, a minute): every server that sets SO_REUSEADDR can, and nearly all do.
+bool is_free_port(int port, bool past_connections) {
   const shim::Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  if (past_connections) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
@@ -61,9 +65,14 @@ std::optional<std::vector<std::string>> pick_slots(const std::vector<std::string
   return picked;
 }
 
-std::optional<int> pick_port(int first, int last, const std::set<int>& used) {
-  for (int port = first; port <= last; ++port) {
-    if (!used.contains(port) && is_free_port(port)) return port;
+std::optional<int> pick_port(int first, int last, const std::set<int>& used, int after) {
+  const int count = last - first + 1;
+  const int start = after >= first && after < last ? after + 1 - first : 0;
+  for (const bool past_connections : {false, true}) {
+    for (int i = 0; i < count; ++i) {
+      const int port = first + (start + i) % count;
+      if (!used.contains(port) && is_free_port(port, past_connections)) return port;
+    }
   }
   return std::nullopt;
 }

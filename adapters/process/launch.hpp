@@ -31,8 +31,9 @@ struct Launch {
 /// neighbours, and what stays free is the least cut up), else the lowest ones. `all` gives the order.
 std::optional<std::vector<std::string>> pick_slots(const std::vector<std::string>& all,
                                                    const std::set<std::string>& free, int count);
-/// The lowest port on 127.0.0.1 that nobody listens on and no replica is recorded with. Blocking, briefly.
-std::optional<int> pick_port(int first, int last, const std::set<int>& used);
+/// A port on 127.0.0.1 that nobody listens on and no replica is recorded with: the next one after `after`, round and
+/// round, so that a router's stale address does not meet another model's engine at once. Blocking, briefly.
+std::optional<int> pick_port(int first, int last, const std::set<int>& used, int after);
 
 /// The command with {port} {gpus} {deployment} {replica} {model} filled in; other braces stay as they are.
 std::vector<std::string> engine_command(const ProcessDeployment& deployment, const Launch& launch);

@@ -93,6 +93,7 @@ class ProcessFleet : public Fleet {
   std::map<ReplicaId, process::Launch> spawning_;  ///< by this object, right now
   std::string boot_;
   bool start_under_way_ = false;
+  int last_port_ = 0;  ///< given out last
   bool closed_ = false;
 };
 

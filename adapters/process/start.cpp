@@ -97,7 +97,9 @@ awaitable<Result<Fleet::Applied>> ProcessFleet::start_each(const Action& action,
       Launch launch;
       launch.replica = id;
       const auto slots = process::pick_slots(slot_names(), judgement.free, each);
-      const auto port = process::pick_port(options_.fleet.first_port, options_.fleet.last_port, judgement.ports);
+      const auto port =
+          process::pick_port(options_.fleet.first_port, options_.fleet.last_port, judgement.ports, last_port_);
+      last_port_ = port.value_or(last_port_);
       if (!slots || !port) {
         started = Started::no;
         why = port ? "exhausted: " + std::to_string(judgement.free.size()) + " of " +
