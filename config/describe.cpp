@@ -2,20 +2,13 @@
 
 #include <yaml-cpp/yaml.h>
 
-#include <array>
-#include <charconv>
 #include <cstdint>
 
 #include "config/options.hpp"
+#include "config/text.hpp"
 
 namespace ebb {
 namespace {
-
-std::string shown(double value) {
-  std::array<char, 32> buffer{};
-  const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
-  return {buffer.data(), end};
-}
 
 class YamlPrinter final : public OptionVisitor {
  public:

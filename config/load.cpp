@@ -1,15 +1,17 @@
 #include "config/load.hpp"
 
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
-#include <tuple>
+#include <system_error>
 
 #include "config/describe.hpp"
 #include "config/options.hpp"
+#include "config/report.hpp"
 #include "config/validate.hpp"
 #include "config/yaml_reader.hpp"
 
@@ -17,27 +19,6 @@ namespace ebb {
 namespace {
 
 constexpr std::uintmax_t kMostBytes = 1 << 20;
-// Flow brackets nested deeper than any option; yaml-cpp recurses, and a file of 100,000 "[" must not end the daemon.
-constexpr int kDeepest = 64;
-
-bool too_deep(const std::string& text) {
-  int depth = 0;
-  for (const char c : text) {
-    if (c == '[' || c == '{') ++depth;
-    if (c == ']' || c == '}') depth = std::max(0, depth - 1);
-    if (depth > kDeepest) return true;
-  }
-  // Block nesting costs two spaces a level, or a "- " each.
-  std::size_t start = 0;
-  while (start < text.size()) {
-    const std::size_t end = std::min(text.find('\n', start), text.size());
-    std::size_t dashes = 0, i = start;
-    for (; i < end && (text[i] == ' ' || text[i] == '-' || text[i] == '?'); ++i) dashes += text[i] != ' ';
-    if (dashes > kDeepest || i - start > 8 * kDeepest) return true;
-    start = end + 1;
-  }
-  return false;
-}
 
 Loaded refused(const std::string& name, const std::string& message, int line = 1, int column = 1) {
   Loaded out;
@@ -72,24 +53,42 @@ Config with_ids(Config config) {
   return config;
 }
 
+/// Places of what LiveConfig may have to refuse, by the names of fleets and pools: the lists are sorted by then.
+std::map<std::string, Place> places_of(const Config& config, const Report& report) {
+  std::map<std::string, Place> out;
+  const auto note = [&](const std::string& name, const std::string& path) {
+    if (report.given(path)) out[name] = report.place_of(path);
+  };
+  for (const char* option :
+       {"state_dir", "api", "api.listen", "api.max_connections", "api.max_body_kib", "api.request_timeout", "ledger",
+        "ledger.path", "ledger.keep", "ledger.max_decisions", "fleets"}) {
+    note(option, option);
+  }
+  for (std::size_t i = 0; i < config.fleets.size(); ++i) {
+    const std::string name = "fleets." + config.fleets[i].name.value;
+    note(name, at("fleets", i));
+    for (const char* option : {".pool", ".directory", ".gpu_ids"}) note(name + option, at("fleets", i) + option);
+  }
+  for (std::size_t i = 0; i < config.pools.size(); ++i) {
+    note("pools." + config.pools[i].name.value + ".gpus", at("pools", i) + ".gpus");
+  }
+  return out;
+}
+
 Loaded read_document(const YAML::Node& document, const std::string& name) {
-  Report report{name, {}, {}};
+  Report report(name);
   Config config;
   YamlReader reader(document, "", report);
   options(config, reader);
   reader.finish();
   validate(config, report);
   Loaded out;
-  if (report.problems.empty()) {
-    config = with_ids(in_order(std::move(config)));
-    config.hash = config_hash(config);
-    out.config = std::move(config);
-    return out;
-  }
-  out.problems = std::move(report.problems);
-  std::stable_sort(out.problems.begin(), out.problems.end(), [](const Problem& a, const Problem& b) {
-    return std::tie(a.line, a.column) < std::tie(b.line, b.column);
-  });
+  out.problems = std::move(report).problems();
+  if (!out.problems.empty()) return out;
+  out.places = places_of(config, report);
+  config = with_ids(in_order(std::move(config)));
+  config.hash = config_hash(config);
+  out.config = std::move(config);
   return out;
 }
 
@@ -109,32 +108,39 @@ std::string to_text(const std::vector<Problem>& problems) {
 Loaded load_config_text(const std::string& text, const std::string& name) {
   if (text.size() > kMostBytes) return refused(name, "the file is larger than 1 MiB", 0, 0);
   if (text.find('\0') != std::string::npos) return refused(name, "the file contains a NUL byte", 0, 0);
-  if (too_deep(text))
-    return refused(name, "the file is nested deeper than " + std::to_string(kDeepest) + " levels", 0, 0);
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.empty() || documents[0].IsNull()) return refused(name, "the file is empty");
     if (documents.size() > 1) {
       const YAML::Mark mark = documents[1].Mark();
       return refused(name, "a second document starts here; only one is allowed", mark.line + 1, mark.column + 1);
     }
+    if (documents.empty() || documents[0].IsNull()) return refused(name, "the file is empty");
     if (!documents[0].IsMap()) return refused(name, "the file must be a mapping of options");
     return read_document(documents[0], name);
+  } catch (const YAML::DeepRecursion& bad) {
+    // yaml-cpp gives up at 500 levels, before the stack does.
+    return refused(name, "nested too deeply", bad.mark.line + 1, bad.mark.column + 1);
   } catch (const YAML::Exception& bad) {
     return refused(name, "not YAML: " + bad.msg, bad.mark.line + 1, bad.mark.column + 1);
+  } catch (const std::exception& bad) {
+    return refused(name, std::string("not YAML: ") + bad.what());
   }
 }
 
 Loaded load_config(const std::string& path) {
   std::error_code failure;
   const auto status = std::filesystem::status(path, failure);
-  if (!std::filesystem::exists(status)) return refused(path, "there is no such file", 0, 0);
+  if (status.type() == std::filesystem::file_type::not_found) return refused(path, "there is no such file", 0, 0);
+  if (failure) return refused(path, "cannot be read: " + failure.message(), 0, 0);
   if (std::filesystem::is_directory(status)) return refused(path, "is a directory", 0, 0);
+  // A pipe would keep the daemon waiting for somebody to write into it.
+  if (!std::filesystem::is_regular_file(status)) return refused(path, "is no ordinary file", 0, 0);
   std::ifstream in(path, std::ios::binary);
-  if (!in) return refused(path, "cannot be read", 0, 0);
+  if (!in) return refused(path, "cannot be read: " + std::generic_category().message(errno), 0, 0);
   std::string text;
   text.resize(kMostBytes + 1);
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad()) return refused(path, "cannot be read: " + std::generic_category().message(errno), 0, 0);
   text.resize(static_cast<std::size_t>(in.gcount()));
   return load_config_text(text, path);
 }

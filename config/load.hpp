@@ -1,6 +1,7 @@
 // From YAML to Config, or to the list of everything that is wrong with it.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -9,6 +10,12 @@
 #include "config/config.hpp"
 
 namespace ebb {
+
+/// Where something stands in a file, counted from 1; 0 where it is the file itself.
+struct Place {
+  int line = 0;
+  int column = 0;
+};
 
 /// Line and column count from 1; 0 where the problem is the file itself.
 struct Problem {
@@ -24,17 +31,20 @@ struct Problem {
 struct Loaded {
   std::optional<Config> config;
   std::vector<Problem> problems;
+  /// Where the options that a running daemon cannot change stand: "state_dir", "api.listen", "fleets.<name>.pool", ...
+  /// Absent where the file does not mention them.
+  std::map<std::string, Place> places;
 };
 
-/// Reads a file of at most 1 MiB.
+/// Reads a file of at most 1 MiB. Blocks for as long as the file system does; any thread.
 Loaded load_config(const std::string& path);
 /// `name` stands for the file in problems.
 Loaded load_config_text(const std::string& text, const std::string& name);
 
-/// One problem a line, as `to_text`.
+/// One problem a line.
 std::string to_text(const std::vector<Problem>& problems);
 
-/// `ebbd check-config`: says what is wrong (exit 2) or what was read (exit 0).
+/// `ebbd check-config FILE`: one line to `out` and 0, or every problem to `err` and 2.
 int check_config_command(const std::string& path, std::ostream& out, std::ostream& err);
 
 }  // namespace ebb

@@ -1,22 +1,15 @@
 // docs/configuration.md and the JSON Schema, from the option declarations.
-#include <array>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "config/describe.hpp"
 #include "config/options.hpp"
+#include "config/text.hpp"
 #include "policies/registry.hpp"
 
 namespace ebb {
 namespace {
 
 using nlohmann::ordered_json;
-
-std::string shown(double value) {
-  std::array<char, 32> buffer{};
-  const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
-  return {buffer.data(), end};
-}
 
 std::string joined(std::span<const std::string_view> names, const char* between) {
   std::string out;

@@ -15,6 +15,8 @@ constexpr Duration kMinute{60'000};
 constexpr Duration kHour{3'600'000};
 constexpr Duration kDay{86'400'000};
 constexpr Range<int> kGpuRange{1, 1'000'000};
+// So that replicas times GPUs stay far inside an int.
+constexpr Range<int> kGpusPerReplica{1, 1'024};
 constexpr Range<int> kReplicaRange{0, 100'000};
 
 constexpr std::array<string_view, 2> kModes{"advise", "act"};
@@ -158,7 +160,7 @@ static void deployment(DeploymentConfig& c, OptionVisitor& v, bool production) {
            production ? "The fleet that runs it. Empty: nobody Ebb knows (owner external)." : "The fleet that runs it.",
            !production},
           c.fleet.value);
-  v.value({"gpus_per_replica", "GPUs of one replica."}, c.gpus_per_replica, kGpuRange);
+  v.value({"gpus_per_replica", "GPUs of one replica."}, c.gpus_per_replica, kGpusPerReplica);
   v.value({"min", production ? "Fewest replicas." : "Fewest replicas, out of the slack."}, c.min, kReplicaRange);
   v.value({"max", "Most replicas."}, c.max, kReplicaRange);
   v.value(

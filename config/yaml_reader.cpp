@@ -3,37 +3,55 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <numeric>
+#include <optional>
+
+#include "config/option_paths.hpp"
+#include "config/text.hpp"
 
 namespace ebb {
 namespace {
 
+/// yaml-cpp marks quoted and block scalars with "!", plain ones with "?".
 bool is_quoted(const YAML::Node& node) { return node.Tag() == "!"; }
 
-std::string shown(double value) {
-  std::array<char, 32> buffer{};
-  const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
-  return {buffer.data(), end};
+bool has_tag(const YAML::Node& node) {
+  const std::string& tag = node.Tag();
+  return !tag.empty() && tag != "?" && tag != "!";
 }
 
-/// A decimal integer as people write it. "010" would be eight elsewhere, so it is refused.
-bool plain_integer(std::string_view text) {
+const char* kind_of(const YAML::Node& node) {
+  return node.IsMap() ? "a mapping" : node.IsSequence() ? "a list" : "nothing";
+}
+
+std::size_t digits_in(std::string_view text) {
+  const auto other = std::find_if(text.begin(), text.end(), [](char c) { return c < '0' || c > '9'; });
+  return static_cast<std::size_t>(other - text.begin());
+}
+
+bool has_leading_zero(std::string_view text) {
   if (!text.empty() && text.front() == '-') text.remove_prefix(1);
-  if (text.empty() || (text.size() > 1 && text.front() == '0')) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return text.size() > 1 && text.front() == '0' && digits_in(text) > 1;
 }
 
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t cost = a[i - 1] == b[j - 1] ? diagonal : 1 + std::min({diagonal, row[j], row[j - 1]});
-      diagonal = std::exchange(row[j], cost);
-    }
-  }
-  return row[b.size()];
+/// A decimal integer as people write it.
+bool is_integer(std::string_view text) {
+  if (!text.empty() && text.front() == '-') text.remove_prefix(1);
+  return !text.empty() && digits_in(text) == text.size();
+}
+
+std::optional<double> finite_number(const std::string& text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(number)) return std::nullopt;
+  return number;
+}
+
+/// Line breaks and tabs may stand in a command's argument; a NUL would cut it, an escape would write on terminals.
+bool has_control_character(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto u = static_cast<unsigned char>(c);
+    return (u < 0x20 && c != '\n' && c != '\t') || u == 0x7F;
+  });
 }
 
 std::string listed(std::span<const std::string_view> names) {
@@ -42,36 +60,15 @@ std::string listed(std::span<const std::string_view> names) {
   return out;
 }
 
-}  // namespace
+// Looking for what was meant costs time; a file with more problems than this is not a configuration.
+constexpr std::size_t kHintsUpTo = 100;
+constexpr const char* kLeadingZero = ": without leading zeros, which some read as octal";
 
-std::string nearest(std::string_view word, const std::vector<std::string>& known) {
-  std::string best;
-  std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;
-  for (const std::string& candidate : known) {
-    const std::size_t d = distance(word.substr(0, 64), candidate);
-    if (d < least) {
-      least = d;
-      best = candidate;
-    }
-  }
-  return best;
-}
+}  // namespace
 
 Place place_of(const YAML::Node& node) {
   const YAML::Mark mark = node.Mark();
   return {mark.line + 1, mark.column + 1};
-}
-
-void Report::add(Place place, std::string message) {
-  problems.push_back({file, place.line, place.column, std::move(message)});
-}
-
-void Report::add(const std::string& path, std::string message) {
-  for (std::string around = path;; around.resize(around.find_last_of(".["))) {
-    if (const auto found = places.find(around); found != places.end()) return add(found->second, std::move(message));
-    if (around.find_last_of(".[") == std::string::npos) break;
-  }
-  add(Place{1, 1}, std::move(message));
 }
 
 YamlReader::YamlReader(const YAML::Node& node, std::string path, Report& report)
@@ -79,14 +76,14 @@ YamlReader::YamlReader(const YAML::Node& node, std::string path, Report& report)
   if (!node.IsMap()) return;
   for (const auto& pair : node) {
     if (!pair.first.IsScalar()) {
-      report_.add(place_of(pair.first), "a key must be a word");
+      report_.add(place_of(pair.first), "a key must be a word, got " + std::string(kind_of(pair.first)));
       continue;
     }
     const std::string key = pair.first.Scalar();
     if (key == "<<") report_.add(place_of(pair.first), "merge keys (<<) are not supported: write the options out");
     const auto [entry, fresh] = entries_.emplace(key, Entry{place_of(pair.first), pair.second, key == "<<"});
     if (!fresh) {
-      report_.add(place_of(pair.first), "duplicate key '" + key + "': it stands at line " +
+      report_.add(place_of(pair.first), "duplicate key " + in_quotes(key) + ": it stands at line " +
                                             std::to_string(entry->second.place.line) + " already");
     }
   }
@@ -99,93 +96,139 @@ std::string YamlReader::path_of(std::string_view name) const {
 const YAML::Node* YamlReader::find(const OptionInfo& info) {
   known_.emplace_back(info.name);
   const auto entry = entries_.find(std::string(info.name));
+  const std::string name = "'" + std::string(info.name) + "'";
   if (entry == entries_.end()) {
-    if (info.required)
-      report_.add(place_of(node_), "'" + std::string(info.name) + "' is missing: " + std::string(info.help));
+    if (info.required) {
+      report_.broken(path_of(info.name), place_of(node_), name + " is missing: " + std::string(info.help));
+    }
     return nullptr;
   }
   entry->second.used = true;
-  report_.places[path_of(info.name)] = entry->second.place;
-  if (entry->second.value.IsNull()) {
-    report_.add(entry->second.place, "'" + std::string(info.name) + "' has no value");
+  report_.stands(path_of(info.name), entry->second.place);
+  const YAML::Node& node = entry->second.value;
+  if (has_tag(node)) {
+    wrong(node, info, "has the tag " + in_quotes(node.Tag()) + ", which is not supported: write the plain value");
     return nullptr;
   }
-  return &entry->second.value;
+  if (node.IsNull()) {
+    report_.broken(path_of(info.name), entry->second.place, name + " has no value");
+    return nullptr;
+  }
+  return &node;
 }
 
 void YamlReader::wrong(const YAML::Node& node, const OptionInfo& info, const std::string& what) {
-  report_.add(place_of(node), "'" + std::string(info.name) + "' " + what);
+  report_.broken(path_of(info.name), place_of(node), "'" + std::string(info.name) + "' " + what);
 }
 
-bool YamlReader::scalar(const YAML::Node& node, std::string_view wanted) {
-  if (node.IsScalar()) return true;
-  report_.add(place_of(node), "expected " + std::string(wanted) + ", got a " + (node.IsMap() ? "mapping" : "list"));
+const YAML::Node* YamlReader::find_scalar(const OptionInfo& info, std::string_view wanted) {
+  const YAML::Node* node = find(info);
+  if (node == nullptr || node->IsScalar()) return node;
+  wrong(*node, info, "must be " + std::string(wanted) + ", got " + kind_of(*node));
+  return nullptr;
+}
+
+const YAML::Node* YamlReader::find_number(const OptionInfo& info, std::string_view wanted) {
+  const YAML::Node* node = find_scalar(info, wanted);
+  if (node == nullptr || !is_quoted(*node)) return node;
+  wrong(*node, info, "must be a number, got the text " + in_quotes(node->Scalar()) + ": remove the quotes");
+  return nullptr;
+}
+
+bool YamlReader::is_text(const YAML::Node& node, const OptionInfo& info) {
+  if (has_tag(node)) {
+    wrong(node, info, "has the tag " + in_quotes(node.Tag()) + ", which is not supported: write the plain value");
+  } else if (node.IsMap() && node.size() == 1 && node.begin()->first.IsScalar() && node.begin()->second.IsNull()) {
+    // {port} without quotes is a mapping in YAML.
+    wrong(node, info, "must hold text, got a mapping: braces need quotes, as in \"{port}\"");
+  } else if (!node.IsScalar()) {
+    wrong(
+        node, info,
+        "must hold text, got " + std::string(kind_of(node)) + (node.IsNull() ? ": write \"\" for an empty text" : ""));
+  } else if (has_control_character(node.Scalar())) {
+    wrong(node, info, "must not hold control characters");
+  } else {
+    return true;
+  }
+  return false;
+}
+
+bool YamlReader::afford(const YAML::Node& node, const OptionInfo& info) {
+  if (report_.afford(node.size())) return true;
+  wrong(node, info, "brings the file above 50000 elements (an alias counts each time)");
   return false;
 }
 
 void YamlReader::value(const OptionInfo& info, bool& v) {
-  const YAML::Node* node = find(info);
-  if (node == nullptr || !scalar(*node, "true or false")) return;
+  const YAML::Node* node = find_scalar(info, "true or false");
+  if (node == nullptr) return;
   const std::string text = node->Scalar();
-  if (is_quoted(*node) || (text != "true" && text != "false"))
-    return wrong(*node, info, "must be true or false, got '" + text + "'");
+  // yaml-cpp takes yes, on and y for true; a country code or a flag's name is no consent.
+  if (is_quoted(*node) || (text != "true" && text != "false")) {
+    return wrong(*node, info, "must be true or false, got " + in_quotes(text));
+  }
   v = text == "true";
 }
 
 void YamlReader::value(const OptionInfo& info, int& v, Range<int> range) {
-  const YAML::Node* node = find(info);
-  if (node == nullptr || !scalar(*node, "a whole number")) return;
+  const YAML::Node* node = find_number(info, "a whole number");
+  if (node == nullptr) return;
   const std::string text = node->Scalar();
-  if (is_quoted(*node)) return wrong(*node, info, "must be a number, got the text \"" + text + "\": remove the quotes");
+  if (!is_integer(text) || has_leading_zero(text)) {
+    return wrong(*node, info,
+                 "must be a whole number" + std::string(has_leading_zero(text) ? kLeadingZero : "") + ", got " +
+                     in_quotes(text));
+  }
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (!plain_integer(text) || error != std::errc{} || end != text.data() + text.size()) {
-    return wrong(*node, info, "must be a whole number, got '" + text + "'");
-  }
-  if (number < range.min || number > range.max) {
-    return wrong(
-        *node, info,
-        "must be between " + std::to_string(range.min) + " and " + std::to_string(range.max) + ", got " + text);
+  if (error != std::errc{} || number < range.min || number > range.max) {
+    return wrong(*node, info,
+                 "must be between " + std::to_string(range.min) + " and " + std::to_string(range.max) + ", got " +
+                     in_quotes(text));
   }
   v = static_cast<int>(number);
 }
 
 void YamlReader::value(const OptionInfo& info, double& v, Range<double> range) {
-  const YAML::Node* node = find(info);
-  if (node == nullptr || !scalar(*node, "a number")) return;
+  const YAML::Node* node = find_number(info, "a number");
+  if (node == nullptr) return;
   const std::string text = node->Scalar();
-  if (is_quoted(*node)) return wrong(*node, info, "must be a number, got the text \"" + text + "\": remove the quotes");
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(number)) {
-    return wrong(*node, info, "must be a finite number, got '" + text + "'");
+  const std::optional<double> number = finite_number(text);
+  if (!number || has_leading_zero(text)) {
+    return wrong(*node, info,
+                 "must be a finite number" + std::string(has_leading_zero(text) ? kLeadingZero : "") + ", got " +
+                     in_quotes(text));
   }
-  if (number < range.min || number > range.max) {
-    return wrong(*node, info, "must be between " + shown(range.min) + " and " + shown(range.max) + ", got " + text);
+  if (*number < range.min || *number > range.max) {
+    return wrong(*node, info,
+                 "must be between " + shown(range.min) + " and " + shown(range.max) + ", got " + in_quotes(text));
   }
-  v = number;
+  v = *number;
 }
 
 void YamlReader::value(const OptionInfo& info, Duration& v, Range<Duration> range) {
-  const YAML::Node* node = find(info);
-  if (node == nullptr || !scalar(*node, "a duration such as 90s")) return;
+  const YAML::Node* node = find_scalar(info, "a duration such as 90s");
+  if (node == nullptr) return;
   const std::string text = node->Scalar();
   const auto span = duration_from(text);
   if (!span) {
-    const bool bare = plain_integer(text);
+    const bool bare = finite_number(text).value_or(-1) >= 0;
     return wrong(*node, info,
                  bare ? "needs a unit: write " + text + "s for seconds (ms, s, m, h, d)"
-                      : "must be a duration such as 90s, 1m30s or 250ms, got '" + text + "'");
+                      : "must be a duration such as 90s, 1m30s or 250ms, got " + in_quotes(text));
   }
   if (*span < range.min || *span > range.max) {
-    return wrong(*node, info, "must be between " + to_text(range.min) + " and " + to_text(range.max) + ", got " + text);
+    return wrong(*node, info,
+                 "must be between " + to_text(range.min) + " and " + to_text(range.max) + ", got " + in_quotes(text));
   }
   v = *span;
 }
 
 void YamlReader::value(const OptionInfo& info, std::string& v) {
-  const YAML::Node* node = find(info);
-  if (node == nullptr || !scalar(*node, "text")) return;
+  const YAML::Node* node = find_scalar(info, "text");
+  if (node == nullptr || !is_text(*node, info)) return;
+  if (info.required && node->Scalar().empty())
+    return wrong(*node, info, "must not be empty: " + std::string(info.help));
   v = node->Scalar();
 }
 
@@ -193,9 +236,10 @@ void YamlReader::value(const OptionInfo& info, std::vector<std::string>& v) {
   const YAML::Node* node = find(info);
   if (node == nullptr) return;
   if (!node->IsSequence()) return wrong(*node, info, "must be a list");
+  if (!afford(*node, info)) return;
   v.clear();
   for (const YAML::Node& item : *node) {
-    if (scalar(item, "text")) v.push_back(item.Scalar());
+    if (is_text(item, info)) v.push_back(item.Scalar());
   }
 }
 
@@ -203,22 +247,28 @@ void YamlReader::value(const OptionInfo& info, std::map<std::string, std::string
   const YAML::Node* node = find(info);
   if (node == nullptr) return;
   if (!node->IsMap()) return wrong(*node, info, "must be a mapping from names to text");
+  if (!afford(*node, info)) return;
   v.clear();
   for (const auto& pair : *node) {
-    if (!scalar(pair.first, "a name") || !scalar(pair.second, "text")) continue;
-    report_.places[path_of(info.name) + "." + pair.first.Scalar()] = place_of(pair.first);
-    if (!v.emplace(pair.first.Scalar(), pair.second.Scalar()).second) {
-      report_.add(place_of(pair.first), "duplicate key '" + pair.first.Scalar() + "'");
+    if (!is_text(pair.first, info)) continue;
+    const std::string name = pair.first.Scalar();
+    if (name == "<<") {
+      wrong(pair.first, info, "holds a merge key (<<), which is not supported: write the entries out");
+      continue;
     }
+    if (!is_text(pair.second, info)) continue;
+    report_.stands(path_of(info.name) + "." + name, place_of(pair.first));
+    if (!v.emplace(name, pair.second.Scalar()).second)
+      wrong(pair.first, info, "holds the key " + in_quotes(name) + " twice");
   }
 }
 
 void YamlReader::choice(const OptionInfo& info, int& index, std::span<const std::string_view> names) {
-  const YAML::Node* node = find(info);
-  if (node == nullptr || !scalar(*node, "one of " + listed(names))) return;
+  const YAML::Node* node = find_scalar(info, "one of " + listed(names));
+  if (node == nullptr) return;
   const std::string text = node->Scalar();
   const auto found = std::find(names.begin(), names.end(), text);
-  if (found == names.end()) return wrong(*node, info, "must be one of " + listed(names) + ", got '" + text + "'");
+  if (found == names.end()) return wrong(*node, info, "must be one of " + listed(names) + ", got " + in_quotes(text));
   index = static_cast<int>(found - names.begin());
 }
 
@@ -236,16 +286,15 @@ void YamlReader::list(const OptionInfo& info, std::size_t, const std::function<v
   const YAML::Node* node = find(info);
   if (node == nullptr) return;
   if (!node->IsSequence()) return wrong(*node, info, "must be a list");
-  constexpr std::size_t kMostElements = 100'000;
-  if (node->size() > kMostElements) return wrong(*node, info, "has more than 100000 elements");
+  if (!afford(*node, info)) return;
   resize(0);
   resize(node->size());
   for (std::size_t i = 0; i < node->size(); ++i) {
     const YAML::Node item = (*node)[i];
     const std::string path = path_of(info.name) + "[" + std::to_string(i) + "]";
-    report_.places[path] = place_of(item);
-    if (!item.IsMap()) {
-      report_.add(place_of(item), "an element of '" + std::string(info.name) + "' must be a mapping");
+    report_.stands(path, place_of(item));
+    if (!item.IsMap() || has_tag(item)) {
+      report_.broken(path, place_of(item), "an element of '" + std::string(info.name) + "' must be a plain mapping");
       continue;
     }
     YamlReader inner(item, path, report_);
@@ -259,6 +308,7 @@ void YamlReader::selected(const OptionInfo& info, const std::string& name, std::
                           const std::function<void(OptionVisitor&)>& fields) {
   const YAML::Node* node = find(info);
   if (node == nullptr) return;
+  if (node->IsScalar()) return wrong(*node, info, "must be a mapping: write {policy: " + name + "}");
   if (!node->IsMap()) return wrong(*node, info, "must be a mapping with the key 'policy'");
   YamlReader inner(*node, path_of(info.name), report_);
   std::string chosen = name;
@@ -266,10 +316,10 @@ void YamlReader::selected(const OptionInfo& info, const std::string& name, std::
   inner.value(policy, chosen);
   if (!select(chosen)) {
     const std::vector<std::string> known(names.begin(), names.end());
-    const std::string meant = nearest(chosen, known);
-    report_.add(path_of(info.name) + ".policy",
-                "there is no policy '" + chosen + "'" +
-                    (meant.empty() ? "; there are " + listed(names) : "; did you mean '" + meant + "'?"));
+    const std::string meant = did_you_mean(chosen, known);
+    report_.broken(
+        path_of(info.name), report_.place_of(path_of(info.name) + ".policy"),
+        "there is no policy " + in_quotes(chosen) + (meant.empty() ? "; there are: " + listed(names) : meant));
     return;
   }
   fields(inner);
@@ -279,8 +329,10 @@ void YamlReader::selected(const OptionInfo& info, const std::string& name, std::
 void YamlReader::finish() {
   for (const auto& [key, entry] : entries_) {
     if (entry.used) continue;
-    const std::string meant = nearest(key, known_);
-    report_.add(entry.place, "unknown key '" + key + "'" + (meant.empty() ? "" : "; did you mean '" + meant + "'?"));
+    std::string hint;
+    if (report_.count() < kHintsUpTo) hint = did_you_mean(key, known_);
+    if (report_.count() < kHintsUpTo && hint.empty()) hint = belongs_elsewhere(key);
+    report_.add(entry.place, "unknown key " + in_quotes(key) + hint);
   }
 }
 

@@ -1,4 +1,4 @@
-// Reads options out of YAML. Internal to the loader.
+// Reads options out of YAML. Internal to config/.
 #pragma once
 
 #include <yaml-cpp/yaml.h>
@@ -9,31 +9,13 @@
 #include <string_view>
 #include <vector>
 
-#include "config/load.hpp"
+#include "config/report.hpp"
 #include "daemon/model/options.hpp"
 
 namespace ebb {
 
-struct Place {
-  int line = 0;
-  int column = 0;
-};
-
-/// What a load collects: problems, and where each option stood, by path ("services[0].deployments[1].pool").
-struct Report {
-  std::string file;
-  std::vector<Problem> problems;
-  std::map<std::string, Place> places;
-
-  void add(Place place, std::string message);
-  /// At the option's place, or at that of the nearest mapping around it.
-  void add(const std::string& path, std::string message);
-};
-
+/// yaml-cpp counts from 0.
 Place place_of(const YAML::Node& node);
-
-/// The known word nearest to `word`, or empty when none is near enough to be meant.
-std::string nearest(std::string_view word, const std::vector<std::string>& known);
 
 /// Reads one mapping. Options that are absent keep their values. `finish` reports keys nobody asked for.
 class YamlReader final : public OptionVisitor {
@@ -58,18 +40,25 @@ class YamlReader final : public OptionVisitor {
   void finish();
 
  private:
-  /// The value under this key, or null; notes that the key is known and where it stands.
-  const YAML::Node* find(const OptionInfo& info);
-  /// A plain or quoted scalar; reports anything else.
-  bool scalar(const YAML::Node& node, std::string_view wanted);
-  void wrong(const YAML::Node& node, const OptionInfo& info, const std::string& what);
-  [[nodiscard]] std::string path_of(std::string_view name) const;
-
   struct Entry {
     Place place;
     YAML::Node value;
     bool used = false;
   };
+
+  /// The value under this key, or null; notes that the key is known and where it stands.
+  const YAML::Node* find(const OptionInfo& info);
+  /// As `find`, for a plain or quoted scalar; reports anything else.
+  const YAML::Node* find_scalar(const OptionInfo& info, std::string_view wanted);
+  /// As `find_scalar`, for a number: text in quotes is refused.
+  const YAML::Node* find_number(const OptionInfo& info, std::string_view wanted);
+  /// Whether an element of a list or a value of a mapping is text, and may be.
+  bool is_text(const YAML::Node& node, const OptionInfo& info);
+  void wrong(const YAML::Node& node, const OptionInfo& info, const std::string& what);
+  /// False, and said so, when the file holds more than any configuration could.
+  bool afford(const YAML::Node& node, const OptionInfo& info);
+  [[nodiscard]] std::string path_of(std::string_view name) const;
+
   YAML::Node node_;
   std::string path_;
   Report& report_;

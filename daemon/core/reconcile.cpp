@@ -76,16 +76,13 @@ class SiteCursor {
  public:
   explicit SiteCursor(const Input& in) : in_(in) {}
   const Site* operator()(const DeploymentId& id) {
-    if (last_id_ == nullptr || *last_id_ != id) {
-      last_ = in_.site_of(id);
-      last_id_ = &id;
-    }
+    // Compared with the configuration's own name: `id` may stand in a lease that ends before the next question.
+    if (last_ == nullptr || last_->id() != id) last_ = in_.site_of(id);
     return last_;
   }
 
  private:
   const Input& in_;
-  const DeploymentId* last_id_ = nullptr;
   const Site* last_ = nullptr;
 };
 

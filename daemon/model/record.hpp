@@ -53,7 +53,8 @@ struct ActionRow {
 struct Event {
   std::uint64_t seq = 0;  ///< given by the ledger
   TimePoint at{};
-  std::string kind;  ///< started stopped config_loaded config_refused override_set override_cleared demand_set
+  /// started stopped config_loaded config_refused override_set override_cleared demand_set action_unrecorded
+  std::string kind;
   std::string subject;
   std::string detail;
   std::optional<Override> set;        ///< override_set

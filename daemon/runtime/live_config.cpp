@@ -3,28 +3,106 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <set>
+#include <tuple>
 
 namespace ebb {
 namespace {
 
-/// What is bound to the running process: sockets, locks, and directories in use.
-std::string immutable_changes(const Config& before, const Config& after, const std::string& path) {
-  std::string out;
-  const auto must_stay = [&](const char* option, const std::string& was, const std::string& is) {
-    if (was != is)
-      out +=
-          path + ":1:1: '" + option + "' cannot change while the daemon runs (" + was + " to " + is + "): restart it\n";
-  };
-  must_stay("state_dir", before.state_dir, after.state_dir);
-  must_stay("api.listen", before.api.listen, after.api.listen);
-  must_stay("ledger.path", before.ledger.path, after.ledger.path);
-  for (const FleetConfig& fleet : after.fleets) {
-    const auto old = std::find_if(before.fleets.begin(), before.fleets.end(),
-                                  [&](const FleetConfig& f) { return f.name == fleet.name; });
-    if (old != before.fleets.end()) must_stay("fleets[].directory", old->directory, fleet.directory);
+// Both take the state_dir in force: another one is refused once, not again for everything in it.
+std::string directory_of(const FleetConfig& fleet, const std::string& state_dir) {
+  return fleet.directory.empty() ? state_dir + "/fleets/" + fleet.name.value : fleet.directory;
+}
+
+std::string ledger_of(const Config& config, const std::string& state_dir) {
+  return config.ledger.path.empty() ? state_dir + "/ebb.db" : config.ledger.path;
+}
+
+/// The GPUs a fleet hands out, by the names under which its slots are locked.
+std::set<std::string> gpus_of(const FleetConfig& fleet, const Config& config) {
+  if (!fleet.gpu_ids.empty()) return {fleet.gpu_ids.begin(), fleet.gpu_ids.end()};
+  std::set<std::string> names;
+  for (const PoolConfig& pool : config.pools) {
+    for (int i = 0; pool.name == fleet.pool && i < pool.gpus.count; ++i) names.insert(std::to_string(i));
   }
+  return names;
+}
+
+std::string listed(const std::set<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
   return out;
 }
+
+/// What the next configuration would have to change under a running process.
+class Refusals {
+ public:
+  Refusals(const Config& before, const Loaded& next, std::string path)
+      : before_(before), next_(next), after_(*next.config), path_(std::move(path)) {}
+
+  std::vector<Problem> found() && {
+    const auto number = [](int n) { return std::to_string(n); };
+    stays("state_dir", before_.state_dir, after_.state_dir);
+    stays("api.listen", before_.api.listen, after_.api.listen);
+    stays("api.max_connections", number(before_.api.max_connections), number(after_.api.max_connections));
+    stays("api.max_body_kib", number(before_.api.max_body_kib), number(after_.api.max_body_kib));
+    stays("api.request_timeout", to_text(before_.api.request_timeout), to_text(after_.api.request_timeout));
+    stays("ledger.path", ledger_of(before_, before_.state_dir), ledger_of(after_, before_.state_dir));
+    stays("ledger.keep", to_text(before_.ledger.keep), to_text(after_.ledger.keep));
+    stays("ledger.max_decisions", number(before_.ledger.max_decisions), number(after_.ledger.max_decisions));
+    for (const FleetConfig& fleet : before_.fleets) compare(fleet);
+    // The same order as of other problems: as the file reads.
+    std::stable_sort(out_.begin(), out_.end(), [](const Problem& a, const Problem& b) {
+      return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+    });
+    return std::move(out_);
+  }
+
+ private:
+  void compare(const FleetConfig& fleet) {
+    const auto same = [&](const FleetConfig& other) { return other.name == fleet.name; };
+    const auto now = std::find_if(after_.fleets.begin(), after_.fleets.end(), same);
+    const std::string name = "fleets." + fleet.name.value;
+    if (now == after_.fleets.end()) {
+      return add("fleets", "fleet '" + fleet.name.value + "' may still run replicas, which nobody would see any more");
+    }
+    stays(name + ".pool", fleet.pool.value, now->pool.value);
+    stays(name + ".directory", directory_of(fleet, before_.state_dir), directory_of(*now, before_.state_dir));
+    if (now->pool != fleet.pool) return;
+    const std::set<std::string> had = gpus_of(fleet, before_), has = gpus_of(*now, after_);
+    std::set<std::string> lost;
+    std::set_difference(had.begin(), had.end(), has.begin(), has.end(), std::inserter(lost, lost.end()));
+    if (lost.empty()) return;
+    const bool by_name = !now->gpu_ids.empty();
+    add(by_name ? name + ".gpu_ids" : "pools." + fleet.pool.value + ".gpus",
+        "fleet '" + fleet.name.value + "' would lose the GPUs " + listed(lost) + ", on which replicas may run");
+  }
+
+  void stays(const std::string& option, const std::string& was, const std::string& is) {
+    if (was != is) add(option, "'" + option + "' would change from " + was + " to " + is);
+  }
+
+  void add(const std::string& option, const std::string& what) {
+    // Where the option stands, or what is around it; an option that was left out stands nowhere.
+    Place place{1, 1};
+    for (std::string around = option;; around.resize(around.rfind('.'))) {
+      if (const auto found = next_.places.find(around); found != next_.places.end()) {
+        place = found->second;
+        break;
+      }
+      if (around.rfind('.') == std::string::npos) break;
+    }
+    out_.push_back({path_, place.line, place.column, what + ": not while the daemon runs, restart it"});
+  }
+
+  const Config& before_;
+  const Loaded& next_;
+  const Config& after_;
+  std::string path_;
+  std::vector<Problem> out_;
+};
 
 }  // namespace
 
@@ -32,9 +110,9 @@ LiveConfig::Stamp LiveConfig::stamp() const {
   Stamp out;
   struct stat info {};
   if (::stat(path_.c_str(), &info) != 0) return out;
-  std::error_code ignored;
-  out.written = std::filesystem::last_write_time(path_, ignored);
-  out.size = static_cast<std::uintmax_t>(info.st_size);
+  const auto written = std::chrono::seconds{info.st_mtim.tv_sec} + std::chrono::nanoseconds{info.st_mtim.tv_nsec};
+  out.written_ns = std::chrono::nanoseconds{written}.count();
+  out.size = static_cast<std::uint64_t>(info.st_size);
   out.inode = info.st_ino;
   return out;
 }
@@ -52,7 +130,7 @@ ReloadStatus LiveConfig::reload(TimePoint now) {
   seen_ = stamp();
   Loaded loaded = load_config(path_);
   std::string problems = to_text(loaded.problems);
-  if (loaded.config) problems = immutable_changes(*current_, *loaded.config, path_);
+  if (loaded.config) problems = to_text(Refusals(*current_, loaded, path_).found());
   status_ = {problems.empty(), now, problems};
   if (status_.ok) current_ = std::make_shared<const Config>(std::move(*loaded.config));
   return status_;

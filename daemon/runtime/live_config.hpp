@@ -1,6 +1,6 @@
 #pragma once
 
-#include <filesystem>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -11,7 +11,7 @@
 namespace ebb {
 
 /// The configuration in force. A reload replaces it as a whole or leaves it as it is. Control thread; reads a small
-/// file.
+/// file and blocks for as long as that takes.
 class LiveConfig {
  public:
   /// The first load. On problems there is no object: the daemon does not start.
@@ -20,15 +20,17 @@ class LiveConfig {
   [[nodiscard]] std::shared_ptr<const Config> current() const { return current_; }
   [[nodiscard]] const ReloadStatus& status() const { return status_; }
 
-  /// Reads the file again. What a running daemon cannot change (state_dir, api.listen, ledger.path) is refused too.
+  /// Reads the file again. Refused as well is what this process or a running replica holds on to, so that what is shown
+  /// is always what is in force: state_dir, the listener and its limits, the ledger's options, and of a fleet that is
+  /// there already its pool, its directory and the GPUs it has. More GPUs and more fleets are welcome.
   ReloadStatus reload(TimePoint now);
-  /// True once after the file was replaced or written.
+  /// True once after the file was replaced or written. A file that is gone is no change: an editor may be saving it.
   bool file_changed();
 
  private:
   struct Stamp {
-    std::filesystem::file_time_type written{};
-    std::uintmax_t size = 0;
+    std::int64_t written_ns = 0;
+    std::uint64_t size = 0;
     std::uint64_t inode = 0;
     friend bool operator==(const Stamp&, const Stamp&) = default;
   };

@@ -66,7 +66,7 @@ class Demo:
         self.world.start_daemon()
         self.world.wait_for_api(20)
         print(f"dashboard   {self.world.api}/")
-        print(f"ask it why  {self.world.ebbctl} --server {self.world.api} explain")
+        print(f"ask it why  {self.world.ebbctl} --url {self.world.api} explain")
         print(f"kill it     kill -9 $(cat {os.path.relpath(self.world.pid_file)})   "
               f"(it is started again after {RESTART_S} s)")
         self.world.wait_for_replica("chat", 40)

@@ -105,7 +105,7 @@ class Bad(unittest.TestCase):
             world.start_daemon()
             world.wait_ready("rl@local", 3)
             # No file may grow any more: what a full disk does to the ledger, without needing one.
-            subprocess.run(["prlimit", "--pid", str(world.daemon.pid), "--fsize=1:1"], check=True)
+            subprocess.run(["prlimit", "--pid", str(world.daemon.pid), "--fsize=1:unlimited"], check=True)
             wait_for(lambda: not world.get("/v1/status")["ledger"]["ok"], 15, "the ledger is down")
             pressure.set(8)
             wait_for(lambda: world.ready("rl@local") == 0, 20, "the reclaim goes out all the same")
