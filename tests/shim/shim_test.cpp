@@ -197,15 +197,15 @@ TEST_F(Shim, ALeaseFarInTheFutureDoesNotOutliveItsTimeToLive) {
 }
 
 TEST_F(Shim, KeepsAnRlReplicaWhoseLeaseIsRenewed) {
-  ASSERT_EQ(run({"--role", "rl", "--ttl", "1s"}, engine()), shim::kStarted);
-  const long long until = json_file(path(shim::kRecord))["started_at_ms"].get<long long>() + 3'000;
+  ASSERT_EQ(run({"--role", "rl", "--ttl", "3s"}, engine()), shim::kStarted);
+  const long long until = json_file(path(shim::kRecord))["started_at_ms"].get<long long>() + 4'000;
   long long now = 0;
-  // Three times to live, renewed every 50 ms.
+  // Longer than one time to live, which is long enough for a machine that stalls; renewed every 50 ms.
   ASSERT_TRUE(eventually([&] {
     now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
               .count();
     ::poll(nullptr, 0, 50);
-    EXPECT_TRUE(shim::replace_file(dir(), shim::kLease, shim::to_text({now + 1'000, now}), shim::Sync::no).ok());
+    EXPECT_TRUE(shim::replace_file(dir(), shim::kLease, shim::to_text({now + 3'000, now}), shim::Sync::no).ok());
     return now > until;
   }));
   EXPECT_TRUE(runs(pid_of("engine")));

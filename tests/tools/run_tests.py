@@ -76,10 +76,18 @@ def has_label(preset, label):
     return not re.search(r"^Total Tests: 0$", listed.stdout, re.M)
 
 
+def failed_cases(text):
+    """Cases inside a test that failed, as GoogleTest and unittest name them: often the last lines are all one gets."""
+    cases = re.findall(r"^\[  FAILED  \] ([\w./]+)(?: \(|$)", text, re.M)
+    cases += re.findall(r"^(?:FAIL|ERROR): (\w+)", text, re.M)
+    return f" ({', '.join(dict.fromkeys(cases))})" if cases else ""
+
+
 def read_junit(path):
     counts = Counts()
     for case in xml.parse(path).getroot().iter("testcase"):
         status = case.get("status")
+        text = case.findtext("system-out") or ""
         if status == "run":
             counts.passed += 1
         elif status in ("notrun", "disabled"):
@@ -87,8 +95,7 @@ def read_junit(path):
             counts.failures.append(case.get("name") + " (did not run)")
         else:
             counts.failed += 1
-            counts.failures.append(case.get("name"))
-        text = case.findtext("system-out") or ""
+            counts.failures.append(case.get("name") + failed_cases(text))
         counts.cases += sum(int(n) for n in re.findall(r"^\[==========\] (\d+) tests? from .* ran\.", text, re.M))
     return counts
 

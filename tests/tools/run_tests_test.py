@@ -17,6 +17,10 @@ JUNIT = """<?xml version="1.0" encoding="UTF-8"?>
   <testcase name="a_test" status="run"><system-out>[==========] 12 tests from 3 test suites ran. (5 ms total)
   [==========] nothing</system-out></testcase>
   <testcase name="b_test" status="fail"><failure/><system-out>[==========] 1 test from 1 test suite ran. (5 ms total)
+[  FAILED  ] B.IsRight (0 ms)
+[  FAILED  ] 1 test, listed below:
+[  FAILED  ] B.IsRight
+ERROR: test_more (m.More.test_more)
 </system-out></testcase>
   <testcase name="c_test" status="notrun"><skipped/><system-out></system-out></testcase>
 </testsuite>
@@ -46,7 +50,7 @@ class Counting(unittest.TestCase):
     def test_reads_what_ctest_wrote(self):
         counts = self.read()
         self.assertEqual((1, 1, 1, 13), (counts.passed, counts.failed, counts.skipped, counts.cases))
-        self.assertEqual(["b_test", "c_test (did not run)"], counts.failures)
+        self.assertEqual(["b_test (B.IsRight, test_more)", "c_test (did not run)"], counts.failures)
 
     def test_ends_with_the_counts_alone_on_a_line(self):
         self.assertEqual("1 passed, 1 failed, 1 skipped", printed([stage_with(False, self.read())]).splitlines()[-1])
