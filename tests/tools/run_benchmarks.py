@@ -3,7 +3,8 @@
 
     tests/tools/run_benchmarks.py --build-dir build/release [NAME ...]
 
-Programs are build/release/bin/*_bench; whole-process benchmarks are tests/bench/*_bench.py, which get --build-dir.
+Programs are build/release/bin/*_bench; whole-process benchmarks are tests/bench/*_bench.py, which find the
+programs through EBB_BIN_DIR.
 """
 import argparse
 import glob
@@ -32,17 +33,17 @@ def main():
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     programs = [[path] for path in sorted(glob.glob(os.path.join(options.build_dir, "bin", "*_bench")))]
-    programs += [[sys.executable, path, "--build-dir", options.build_dir]
-                 for path in sorted(glob.glob(os.path.join(ROOT, "tests/bench/*_bench.py")))]
+    programs += [[sys.executable, path] for path in sorted(glob.glob(os.path.join(ROOT, "tests/bench/*_bench.py")))]
     chosen = [words for words in programs
               if not options.names or any(name in os.path.basename(words[-1 if len(words) == 1 else 1])
                                           for name in options.names)]
     print(f"machine: {machine()}", flush=True)
+    environment = {**os.environ, "EBB_BIN_DIR": os.path.abspath(os.path.join(options.build_dir, "bin"))}
     failed = []
     for words in chosen:
         name = os.path.basename(words[0] if len(words) == 1 else words[1])
         print(f"\n== {name}", flush=True)
-        if subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL).returncode != 0:
+        if subprocess.run(words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL).returncode != 0:
             failed.append(name)
     for name in failed:
         print(f"failed: {name}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Ebb's scraper and the real Prometheus on the same targets: CPU seconds a round side by side.
 
-    scrape_vs_prometheus.py --bin build/release/bin [--targets 1000] [--seconds 20]
+    EBB_BIN_DIR=build/release/bin prometheus_bench.py [--targets 1000] [--seconds 20]
 
 Prometheus scrapes once a second for as many seconds; Ebb's rounds follow each other at once. Prometheus also stores
 what it reads, so this compares the work each needs to know the load, not two parsers. Its CPU seconds are counted
@@ -77,11 +77,10 @@ def prometheus_cost(ports, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bin", default="build/release/bin")
     parser.add_argument("--targets", type=int, default=1000)
     parser.add_argument("--seconds", type=int, default=20)
     options = parser.parse_args()
-    program = str(pathlib.Path(options.bin, "scrape_bench"))
+    program = str(pathlib.Path(os.environ.get("EBB_BIN_DIR", "build/release/bin"), "scrape_bench"))
     servers = subprocess.Popen([program, "serve", str(options.targets)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                text=True)
     try:
