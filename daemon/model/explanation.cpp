@@ -31,6 +31,8 @@ constexpr std::array kSentences{
     Sentence{"need.at_least", "{subject}: {signal} is only partly known, but at least {value}: needs at least {need}"},
     Sentence{"need.stabilised",
              "{subject}: {need} replicas would do now, but {kept} were needed within the last {window}"},
+    Sentence{"need.headroom",
+             "{subject}: with {headroom_percent}% headroom a load of {load} replicas needs {need} replicas"},
     Sentence{"need.asked", "{subject}: its owner asks for {asked} replicas, more than the {need} computed"},
     Sentence{"need.bounds", "{subject}: {need} replicas brought within its bounds {min} to {max}: {kept}"},
     Sentence{"need.unknown", "{subject}: not known, so it keeps {need} replicas: what it last needed or what it holds"},
