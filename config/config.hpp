@@ -104,6 +104,7 @@ struct JobConfig {
   JobId name;
   std::string model;
   double weight = 1;
+  int priority = 0;       ///< higher first, where the pool's allocation looks at it
   Replicas guarantee{0};  ///< first out of the slack; never out of production's reserve
   Replicas max{1'000};    ///< over all pools
   DemandKind demand = DemandKind::unlimited;

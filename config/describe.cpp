@@ -53,6 +53,12 @@ class YamlPrinter final : public OptionVisitor {
     fields(*this);
     out_ << YAML::EndMap;
   }
+  void selection(const std::string& name, std::span<const std::string_view>,
+                 const std::function<bool(const std::string&)>&,
+                 const std::function<void(OptionVisitor&)>& fields) override {
+    out_ << YAML::Key << "policy" << YAML::Value << name;
+    fields(*this);
+  }
 
   std::string print(Config& config) {
     out_ << YAML::BeginMap;

@@ -63,6 +63,12 @@ class Markdown final : public OptionVisitor {
     (void)select(name);
     prefix_ = before;
   }
+  /// Its policies' options stand once, where one is chosen alone.
+  void selection(const std::string& name, std::span<const std::string_view> names,
+                 const std::function<bool(const std::string&)>&, const std::function<void(OptionVisitor&)>&) override {
+    row({"policy", "Name of the policy; its options, as above and below, stand beside it."}, "word", name,
+        joined(names, ", "));
+  }
 
   [[nodiscard]] const std::string& text() const { return text_; }
 
@@ -122,6 +128,26 @@ class Schema final : public OptionVisitor {
   void selected(const OptionInfo& i, const std::string& name, std::span<const std::string_view> names,
                 const std::function<bool(const std::string&)>& select,
                 const std::function<void(OptionVisitor&)>& fields) override {
+    put(i, {{"oneOf", choices_of(name, names, select, fields)}});
+  }
+  void selection(const std::string& name, std::span<const std::string_view> names,
+                 const std::function<bool(const std::string&)>& select,
+                 const std::function<void(OptionVisitor&)>& fields) override {
+    choices_ = choices_of(name, names, select, fields);
+  }
+
+  [[nodiscard]] ordered_json mapping() const {
+    if (!choices_.empty()) return {{"oneOf", choices_}};
+    ordered_json out = {{"type", "object"}, {"additionalProperties", false}, {"properties", properties_}};
+    if (!required_.empty()) out["required"] = required_;
+    return out;
+  }
+
+ private:
+  /// One mapping a policy.
+  static ordered_json choices_of(const std::string& name, std::span<const std::string_view> names,
+                                 const std::function<bool(const std::string&)>& select,
+                                 const std::function<void(OptionVisitor&)>& fields) {
     ordered_json choices = ordered_json::array();
     for (const std::string_view policy : names) {
       if (!select(std::string(policy))) continue;
@@ -134,16 +160,8 @@ class Schema final : public OptionVisitor {
       choices.push_back(std::move(mapping));
     }
     (void)select(name);
-    put(i, {{"oneOf", std::move(choices)}});
+    return choices;
   }
-
-  [[nodiscard]] ordered_json mapping() const {
-    ordered_json out = {{"type", "object"}, {"additionalProperties", false}, {"properties", properties_}};
-    if (!required_.empty()) out["required"] = required_;
-    return out;
-  }
-
- private:
   void put(const OptionInfo& info, ordered_json schema) {
     ordered_json entry = {{"description", std::string(info.help)}};
     entry.update(schema);
@@ -151,6 +169,7 @@ class Schema final : public OptionVisitor {
     if (info.required) required_.emplace_back(info.name);
   }
   ordered_json properties_ = ordered_json::object();
+  ordered_json choices_ = ordered_json::array();
   std::vector<std::string> required_;
 };
 

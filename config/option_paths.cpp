@@ -1,11 +1,17 @@
 #include "config/option_paths.hpp"
 
+#include <algorithm>
+#include <map>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "config/options.hpp"
 
 namespace ebb {
 namespace {
+
+constexpr std::string_view kMark = " with policy: ";
 
 /// Walks all options, those of every policy too, and notes the mappings in which a name stands.
 class Finder final : public OptionVisitor {
@@ -31,15 +37,32 @@ class Finder final : public OptionVisitor {
                 const std::function<bool(const std::string&)>& select,
                 const std::function<void(OptionVisitor&)>& fields) override {
     for (const std::string_view name : names) {
-      if (select(std::string(name))) inside(i, " with policy: " + std::string(name), fields);
+      if (select(std::string(name))) inside(i, std::string(kMark) + std::string(name), fields);
     }
   }
+  /// The same policies again, one level further in: no better place for an option than the first.
+  void selection(const std::string&, std::span<const std::string_view>, const std::function<bool(const std::string&)>&,
+                 const std::function<void(OptionVisitor&)>&) override {}
 
-  [[nodiscard]] const std::set<std::string>& places() const { return places_; }
+  /// "pools[]", "services[].capacity with policy: a, b"
+  [[nodiscard]] std::set<std::string> places() const {
+    std::set<std::string> out;
+    for (const auto& [place, policies] : places_) out.insert(place.first + policies + place.second);
+    return out;
+  }
 
  private:
   void see(const OptionInfo& info) {
-    if (info.name == wanted_) places_.insert(path_.empty() ? "the top level" : path_);
+    if (info.name != wanted_) return;
+    const std::size_t marked = path_.find(kMark);
+    if (marked == std::string::npos) {
+      places_[{path_.empty() ? "the top level" : path_, ""}];
+      return;
+    }
+    // Policies that share an option are named together.
+    const std::size_t begin = marked + kMark.size(), end = std::min(path_.find('.', begin), path_.size());
+    std::string& policies = places_[{path_.substr(0, marked), path_.substr(end)}];
+    policies += (policies.empty() ? std::string(kMark) : ", ") + path_.substr(begin, end - begin);
   }
   void inside(const OptionInfo& info, const std::string& mark, const std::function<void(OptionVisitor&)>& fields) {
     see(info);
@@ -49,7 +72,7 @@ class Finder final : public OptionVisitor {
     path_ = before;
   }
   std::string wanted_, path_;
-  std::set<std::string> places_;
+  std::map<std::pair<std::string, std::string>, std::string> places_;  ///< before and after the policies -> them
 };
 
 }  // namespace

@@ -196,6 +196,7 @@ static void options(JobConfig& c, OptionVisitor& v) {
   v.value({"name", "Name of the RL run.", true}, c.name.value);
   v.value({"model", "Model name, for {model} in commands."}, c.model);
   v.value({"weight", "Share of the slack relative to other jobs."}, c.weight, {0.001, 1'000'000});
+  v.value({"priority", "Higher goes first, in pools whose allocation is priority."}, c.priority, {-1'000, 1'000});
   v.value({"guarantee", "Replicas served first out of the slack; never out of production's reserve."}, c.guarantee,
           kReplicaRange);
   v.value({"max", "Most replicas over all pools."}, c.max, kReplicaRange);

@@ -82,6 +82,7 @@ class Validator {
   void check_service(const ServiceConfig& service, const std::string& path) {
     owners_.add(path, service.name.value);
     check_deployments(service.deployments, service.model, path);
+    check_capacity(service, path + ".capacity");
     for (std::size_t i = 0; i < service.deployments.size(); ++i) {
       const DeploymentConfig& deployment = service.deployments[i];
       const std::string here = at(path + ".deployments", i);
@@ -95,6 +96,15 @@ class Validator {
             "owner: external: somebody else runs the replicas, so fleet must be left out; name them in a source");
       }
       check_sources(service, deployment, path, here);
+    }
+  }
+
+  /// What the policy itself finds between its options.
+  void check_capacity(const ServiceConfig& service, const std::string& path) {
+    if (service.capacity == nullptr || !report_.sound({path})) return;
+    for (const OptionProblem& problem : service.capacity->problems()) {
+      const std::string place = path + "." + problem.option;
+      if (report_.sound({place})) report_.add(place, problem.what);
     }
   }
 
@@ -126,9 +136,6 @@ class Validator {
     if (!all_read || service.capacity == nullptr) return;
     const std::string name(service.capacity->name());
     const std::vector<std::string> needed = service.capacity->needs();
-    if (needed.empty() && name == "target_tracking") {
-      report_.add(path + ".capacity.signals", "without a signal production would need nothing: name at least one");
-    }
     for (const std::string& signal : needed) {
       if (served.contains(signal)) continue;
       report_.add(here + ".sources", "the policy '" + name + "' needs the signal " + in_quotes(signal) +

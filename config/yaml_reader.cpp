@@ -7,6 +7,7 @@
 
 #include "config/option_paths.hpp"
 #include "config/text.hpp"
+#include "config/time_zone.hpp"
 
 namespace ebb {
 namespace {
@@ -311,22 +312,40 @@ void YamlReader::selected(const OptionInfo& info, const std::string& name, std::
   if (node->IsScalar()) return wrong(*node, info, "must be a mapping: write {policy: " + name + "}");
   if (!node->IsMap()) return wrong(*node, info, "must be a mapping with the key 'policy'");
   YamlReader inner(*node, path_of(info.name), report_);
-  std::string chosen = name;
-  const OptionInfo policy{"policy", "Name of the policy."};
-  inner.value(policy, chosen);
-  if (!select(chosen)) {
-    const std::vector<std::string> known(names.begin(), names.end());
-    const std::string meant = did_you_mean(chosen, known);
-    report_.broken(
-        path_of(info.name), report_.place_of(path_of(info.name) + ".policy"),
-        "there is no policy " + in_quotes(chosen) + (meant.empty() ? "; there are: " + listed(names) : meant));
-    return;
-  }
-  fields(inner);
+  inner.choose(name, names, select, fields, "");
   inner.finish();
 }
 
+void YamlReader::selection(const std::string& name, std::span<const std::string_view> names,
+                           const std::function<bool(const std::string&)>& select,
+                           const std::function<void(OptionVisitor&)>& fields) {
+  choose(name, names, select, fields, " here");
+}
+
+void YamlReader::choose(const std::string& name, std::span<const std::string_view> names,
+                        const std::function<bool(const std::string&)>& select,
+                        const std::function<void(OptionVisitor&)>& fields, const std::string& where) {
+  std::string chosen = name;
+  value({"policy", "Name of the policy."}, chosen);
+  if (select(chosen)) return fields(*this);
+  given_up_ = true;
+  const std::string meant = did_you_mean(chosen, {names.begin(), names.end()});
+  report_.broken(
+      path_, report_.place_of(path_of("policy")),
+      "there is no policy " + in_quotes(chosen) + where + (meant.empty() ? "; there are: " + listed(names) : meant));
+}
+
+void YamlReader::value(const OptionInfo& info, TimeZone& v) {
+  value(info, v.name);
+  const YAML::Node* node = find(info);
+  if (node == nullptr || !report_.sound({path_of(info.name)})) return;
+  Result<TimeZone> zone = load_time_zone(v.name);
+  if (!zone) return wrong(*node, info, zone.error().what);
+  v = std::move(zone).value();
+}
+
 void YamlReader::finish() {
+  if (given_up_) return;
   for (const auto& [key, entry] : entries_) {
     if (entry.used) continue;
     std::string hint;

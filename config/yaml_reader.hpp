@@ -36,6 +36,10 @@ class YamlReader final : public OptionVisitor {
   void selected(const OptionInfo& info, const std::string& name, std::span<const std::string_view> names,
                 const std::function<bool(const std::string&)>& select,
                 const std::function<void(OptionVisitor&)>& fields) override;
+  void selection(const std::string& name, std::span<const std::string_view> names,
+                 const std::function<bool(const std::string&)>& select,
+                 const std::function<void(OptionVisitor&)>& fields) override;
+  void value(const OptionInfo& info, TimeZone& v) override;
 
   void finish();
 
@@ -54,6 +58,10 @@ class YamlReader final : public OptionVisitor {
   const YAML::Node* find_number(const OptionInfo& info, std::string_view wanted);
   /// Whether an element of a list or a value of a mapping is text, and may be.
   bool is_text(const YAML::Node& node, const OptionInfo& info);
+  /// Reads the policy's name and options out of this mapping; `path` is where an unknown name is to be blamed.
+  void choose(const std::string& name, std::span<const std::string_view> names,
+              const std::function<bool(const std::string&)>& select, const std::function<void(OptionVisitor&)>& fields,
+              const std::string& where);
   void wrong(const YAML::Node& node, const OptionInfo& info, const std::string& what);
   /// False, and said so, when the file holds more than any configuration could.
   bool afford(const YAML::Node& node, const OptionInfo& info);
@@ -64,6 +72,7 @@ class YamlReader final : public OptionVisitor {
   Report& report_;
   std::map<std::string, Entry> entries_;
   std::vector<std::string> known_;
+  bool given_up_ = false;  ///< whose keys these are is unknown, so none of them is
 };
 
 }  // namespace ebb

@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,8 @@
 #include "daemon/model/state.hpp"
 
 namespace ebb {
+
+inline constexpr std::size_t kMostMemory = 8'192;  // numbers; 64 KiB
 
 // ---------------------------------------------------------------- capacity: how many replicas production needs
 
@@ -34,17 +37,28 @@ struct CapacityProposal {
   Explanation why;  ///< at least one step when `need` differs from the plain formula
 };
 
+/// What is wrong between a policy's options, for the loader to report where the option stands.
+struct OptionProblem {
+  std::string option;  ///< within the policy's mapping: "signals", "windows[0].from"
+  std::string what;
+};
+
+/// A policy's memory carries a version that no other policy uses: what another one left behind is then ignored.
 class CapacityPolicy {
  public:
   virtual ~CapacityPolicy() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;
   /// Shows its options; a loader writes them here once, before the policy is shared.
   virtual void options(OptionVisitor& visitor) = 0;
+  /// Rules that one option's range cannot say; asked once, when the options are written.
+  [[nodiscard]] virtual std::vector<OptionProblem> problems() const { return {}; }
   /// Names of the signals it reads, so that the loader can refuse a deployment whose sources lack one.
   [[nodiscard]] virtual std::vector<std::string> needs() const = 0;
   [[nodiscard]] virtual CapacityProposal propose(const CapacityInput& input) const = 0;
   /// How long it looks back; growth after a start waits this long.
   [[nodiscard]] virtual Duration window() const { return Duration{0}; }
+  /// The most numbers its memory holds, at most `kMostMemory`.
+  [[nodiscard]] virtual std::size_t memory_size() const { return 0; }
 };
 
 // ---------------------------------------------------------------- allocation: slack of one pool between jobs
@@ -55,6 +69,7 @@ struct Claim {
   Replicas guarantee;  ///< served first, out of the slack
   Replicas cap;        ///< demand and bounds; never more than this
   Gpus gpus_per_replica;
+  int priority = 0;  ///< higher goes first, where the policy looks at it
 };
 
 class AllocationPolicy {
@@ -74,6 +89,8 @@ struct Candidate {
   TimePoint since{};
   TimePoint started_at{};
   Gpus gpus;
+  std::optional<double> in_flight{};  ///< rollouts it works on; unknown where nobody counts them
+  Duration age{0};                    ///< since its start was decided
 };
 
 class VictimPolicy {

@@ -3,8 +3,17 @@
 #include <array>
 
 #include "policies/allocation/max_min.hpp"
+#include "policies/allocation/priority.hpp"
 #include "policies/capacity/fixed.hpp"
+#include "policies/capacity/max_of.hpp"
+#include "policies/capacity/predictive.hpp"
+#include "policies/capacity/schedule.hpp"
+#include "policies/capacity/seasonal.hpp"
+#include "policies/capacity/surge.hpp"
 #include "policies/capacity/target_tracking.hpp"
+#include "policies/capacity/threshold.hpp"
+#include "policies/victim/cheapest_return.hpp"
+#include "policies/victim/least_lost.hpp"
 #include "policies/victim/newest.hpp"
 
 namespace ebb {
@@ -25,13 +34,30 @@ std::unique_ptr<P> make() {
 // Sorted by name. A new policy is one line here.
 constexpr std::array kCapacity{
     Entry<CapacityPolicy>{"fixed", "A constant number of replicas.", make<CapacityPolicy, FixedCapacity>},
+    Entry<CapacityPolicy>{"max_of", "The largest need of several policies.", make<CapacityPolicy, MaxOf>},
+    Entry<CapacityPolicy>{"predictive", "Forecasts the next interval's load, as the Dynamo planner does.",
+                          make<CapacityPolicy, Predictive>},
+    Entry<CapacityPolicy>{"schedule", "Replicas by weekday and time of day, in a time zone.",
+                          make<CapacityPolicy, Schedule>},
+    Entry<CapacityPolicy>{"seasonal", "Learns the usual day or week and looks a little ahead.",
+                          make<CapacityPolicy, Seasonal>},
+    Entry<CapacityPolicy>{"surge", "Means over a long and a short window, as the Knative autoscaler has them.",
+                          make<CapacityPolicy, Surge>},
     Entry<CapacityPolicy>{"target_tracking", "Signals divided by a target per replica, as the Kubernetes HPA does it.",
                           make<CapacityPolicy, TargetTracking>},
+    Entry<CapacityPolicy>{"threshold", "On and off at a threshold, and above it as the HPA: what KEDA does.",
+                          make<CapacityPolicy, Threshold>},
 };
 constexpr std::array kAllocation{
     Entry<AllocationPolicy>{"max_min", "Weighted max-min fair share with guarantees.", make<AllocationPolicy, MaxMin>},
+    Entry<AllocationPolicy>{"priority", "Higher priority first, equals as max_min shares.",
+                            make<AllocationPolicy, PriorityAllocation>},
 };
 constexpr std::array kVictim{
+    Entry<VictimPolicy>{"cheapest_return", "Whoever is cheapest to bring back leaves first.",
+                        make<VictimPolicy, CheapestReturnVictim>},
+    Entry<VictimPolicy>{"least_lost", "Whoever works on the fewest rollouts leaves first.",
+                        make<VictimPolicy, LeastLostVictim>},
     Entry<VictimPolicy>{"newest", "The youngest replica leaves first.", make<VictimPolicy, NewestVictim>},
 };
 

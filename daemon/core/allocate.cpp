@@ -46,8 +46,12 @@ struct Budget {
 Claim claim_of(Draft& draft, const Site& site, const Budget& budget) {
   const JobConfig& job = *site.job;
   const std::string& id = site.id().value;
-  Claim claim{job.name, job.weight, std::max(budget.guarantee.at(job.name), site.deployment->min),
-              std::min(budget.demand.at(job.name), site.deployment->max), site.deployment->gpus_per_replica};
+  Claim claim{job.name,
+              job.weight,
+              std::max(budget.guarantee.at(job.name), site.deployment->min),
+              std::min(budget.demand.at(job.name), site.deployment->max),
+              site.deployment->gpus_per_replica,
+              job.priority};
   if (const Override* pin = override_for(draft, site, OverrideKind::pin); pin != nullptr) {
     draft.say(Stage::guardrails, "guardrails.pinned", id,
               {{"wanted", arg(claim.cap)},
@@ -90,6 +94,9 @@ void share_pool(Draft& draft, const Pool& pool, Budget& budget) {
                {"cap", arg(claims[i].cap)},
                {"guarantee", arg(claims[i].guarantee)},
                {"weight", claims[i].weight}});
+    if (claims[i].priority != 0) {
+      draft.say(Stage::allocate, "allocate.priority", sites[i]->id().value, {{"priority", arg(claims[i].priority)}});
+    }
   }
 }
 

@@ -24,11 +24,14 @@ Action action_for(const Draft& draft, const Site& site, ActionKind kind, TimePoi
   return action;
 }
 
-std::vector<Candidate> candidates_of(const SiteDraft& site) {
+std::vector<Candidate> candidates_of(const SiteDraft& site, TimePoint now) {
   std::vector<Candidate> out;
   for (const LeaseRef& ref : site.leases) {
     const Lease& lease = *ref.lease;
-    if (is_active(lease.phase)) out.push_back({*ref.id, lease.phase, lease.since, lease.asked_at, lease.gpus});
+    if (is_active(lease.phase)) {
+      out.push_back(
+          {*ref.id, lease.phase, lease.since, lease.asked_at, lease.gpus, std::nullopt, now - lease.asked_at});
+    }
   }
   return out;
 }
@@ -51,7 +54,7 @@ const char* reason_of(const Draft& draft, const Site& site) {
 void drain_surplus(Draft& draft, const Input& in, const Site& site, Action& drain) {
   const int surplus = (draft.of(site).counts.active() - draft.of(site).target).count;
   if (surplus <= 0) return;
-  std::vector<Candidate> candidates = candidates_of(draft.of(site));
+  std::vector<Candidate> candidates = candidates_of(draft.of(site), in.now);
   candidates =
       site.job != nullptr ? site.job->victim->order(std::move(candidates)) : production_order(std::move(candidates));
   candidates.resize(static_cast<std::size_t>(surplus));

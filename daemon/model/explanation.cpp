@@ -31,6 +31,29 @@ constexpr std::array kSentences{
     Sentence{"need.at_least", "{subject}: {signal} is only partly known, but at least {value}: needs at least {need}"},
     Sentence{"need.stabilised",
              "{subject}: {need} replicas would do now, but {kept} were needed within the last {window}"},
+    Sentence{"need.headroom",
+             "{subject}: with {headroom_percent}% headroom a load of {load} replicas needs {need} replicas"},
+    Sentence{"need.schedule", "{subject}: {need} replicas by the clock ({window}, {time_zone})"},
+    Sentence{
+        "need.calm",
+        "{subject}: the mean load of {window} needs {calm} replicas ({surge} for the last moments, {ready} ready): "
+        "{need}"},
+    Sentence{"need.panic",
+             "{subject}: panic, the last moments need {surge} replicas ({calm} over {window}, {ready} ready): {need}, "
+             "and no fewer until it is over"},
+    Sentence{"need.inactive", "{subject}: not active for {span}: {need} replicas"},
+    Sentence{"need.cooldown",
+             "{subject}: {need} replicas would do, but it was active within the last {window}: keeps {kept}"},
+    Sentence{"need.predicted",
+             "{subject}: {predictor} forecast of {prediction} replicas of load for this {interval}, {load} now, "
+             "{headroom_percent}% headroom: {need} replicas"},
+    Sentence{"need.seasonal",
+             "{subject}: up to {forecast} replicas of load within {lead} at {level_percent}% of what is usual, {load} "
+             "now, {headroom_percent}% headroom: {need} replicas"},
+    Sentence{"need.unlearnt",
+             "{subject}: this time of the period was never seen; {load} replicas of load now, {headroom_percent}% "
+             "headroom: {need} replicas"},
+    Sentence{"need.max_of", "{subject}: {need} replicas, the largest of {count} policies ({policy})"},
     Sentence{"need.asked", "{subject}: its owner asks for {asked} replicas, more than the {need} computed"},
     Sentence{"need.bounds", "{subject}: {need} replicas brought within its bounds {min} to {max}: {kept}"},
     Sentence{"need.unknown", "{subject}: not known, so it keeps {need} replicas: what it last needed or what it holds"},
@@ -43,6 +66,7 @@ constexpr std::array kSentences{
     Sentence{"allocate.pool", "{subject}: {slack} GPUs of slack shared between {jobs} jobs"},
     Sentence{"allocate.job",
              "{subject}: may have {target} replicas ({cap} wanted, guarantee {guarantee}, weight {weight})"},
+    Sentence{"allocate.priority", "{subject}: priority {priority}"},
     Sentence{"allocate.demand", "{subject}: wants {replicas} replicas ({source})"},
     Sentence{"allocate.demand_unknown", "{subject}: demand is unknown ({why}): keeps what it has, {replicas} replicas"},
     Sentence{"guardrails.blind", "{subject}: {wanted} lowered to {kept}: something in the pool is unknown"},

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/model/time.hpp"
+#include "daemon/model/time_zone.hpp"
 #include "daemon/model/units.hpp"
 
 namespace ebb {
@@ -51,6 +52,17 @@ class OptionVisitor {
   virtual void selected(const OptionInfo& info, const std::string& name, std::span<const std::string_view> names,
                         const std::function<bool(const std::string&)>& select,
                         const std::function<void(OptionVisitor&)>& fields) = 0;
+
+  /// Inside an element of a list: the mapping itself has the `policy` key, the rest as in `selected`. Policies that
+  /// list others do not stand in `names`, so that shown options end. A visitor that does not choose sees what is there.
+  virtual void selection(const std::string& name, std::span<const std::string_view> names,
+                         const std::function<bool(const std::string&)>& select,
+                         const std::function<void(OptionVisitor&)>& fields) {
+    (void)name, (void)names, (void)select;
+    fields(*this);
+  }
+  /// A time zone by its name; the loader fills in its table.
+  virtual void value(const OptionInfo& info, TimeZone& v) { value(info, v.name); }
 
   // Conveniences for the unit types.
   void value(const OptionInfo& info, Replicas& v, Range<int> range) { value(info, v.count, range); }

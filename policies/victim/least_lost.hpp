@@ -1,0 +1,16 @@
+// Whoever works on the fewest rollouts leaves first: what does not serve works on none; one whose rollouts nobody
+// counts is taken to work on the most. Between equals the youngest leaves, and of twins the later name.
+#pragma once
+
+#include "policies/policy.hpp"
+
+namespace ebb {
+
+class LeastLostVictim final : public VictimPolicy {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "least_lost"; }
+  void options(OptionVisitor&) override {}
+  [[nodiscard]] std::vector<Candidate> order(std::vector<Candidate> candidates) const override;
+};
+
+}  // namespace ebb
