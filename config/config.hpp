@@ -16,7 +16,7 @@ namespace ebb {
 
 enum class Mode { advise, act };
 enum class Owner { external, ebb };
-enum class FleetKind { process };
+enum class FleetKind { process, simulated };
 enum class SourceKind { scrape, prometheus };
 enum class DemandKind { unlimited, api, metric };
 enum class Launcher { automatic, direct, systemd };
@@ -142,6 +142,43 @@ struct FailureConfig {
   Duration backoff_max{300'000};
 };
 
+/// What a signal shows when one replica's worth of work is being done.
+struct BacktestSignal {
+  std::string signal;
+  double per_busy_replica = 1;
+};
+
+/// A capacity policy that a back-test compares with the service's own.
+struct BacktestPolicy {
+  std::string name;
+  std::shared_ptr<const CapacityPolicy> capacity;
+};
+
+/// How `ebbd backtest` models the world; the daemon itself does not look at it.
+struct BacktestConfig {
+  std::string trace;  ///< empty: a synthetic week
+  int seed = 1;
+  double bridge = 0.05;         ///< roughness between two rows, see backtest/demand.hpp
+  double scale_to_peak = 0.95;  ///< share of the pool that production needs at the trace's peak; 0: the trace as it is
+  double prefill_tokens_per_s = 8'000;
+  double decode_tokens_per_s = 1'000;
+  double target_utilisation = 0.7;  ///< load / this = replicas needed
+  Duration observe_delay{15'000};
+  Duration production_start{120'000};
+  Duration rl_start{90'000};
+  Duration rl_drain{60'000};
+  Duration rl_evict{5'000};
+  Duration owner_sync{15'000};  ///< owner external: how often it decides, and over which window it takes the largest need
+  Duration owner_window{300'000};
+  Duration learn{0};  ///< the trace's first part teaches and does not count
+  double rollout_median_s = 120;
+  double rollout_p95_s = 900;
+  bool handoff = false;
+  Duration handoff_cost{2'000};
+  std::vector<BacktestSignal> signals;
+  std::vector<BacktestPolicy> policies;
+};
+
 struct Config {
   Mode mode = Mode::advise;
   Duration tick{5'000};
@@ -155,6 +192,7 @@ struct Config {
   FailureConfig failures;
   ApiConfig api;
   LedgerConfig ledger;
+  BacktestConfig backtest;
   std::vector<PoolConfig> pools;  ///< sorted by name, as all lists below
   std::vector<FleetConfig> fleets;
   std::vector<ServiceConfig> services;

@@ -21,7 +21,7 @@ constexpr Range<int> kReplicaRange{0, 100'000};
 
 constexpr std::array<string_view, 2> kModes{"advise", "act"};
 constexpr std::array<string_view, 2> kOwners{"external", "ebb"};
-constexpr std::array<string_view, 1> kFleetKinds{"process"};
+constexpr std::array<string_view, 2> kFleetKinds{"process", "simulated"};
 constexpr std::array<string_view, 2> kSourceKinds{"scrape", "prometheus"};
 constexpr std::array<string_view, 3> kDemandKinds{"unlimited", "api", "metric"};
 constexpr std::array<string_view, 3> kLaunchers{"automatic", "direct", "systemd"};
@@ -107,7 +107,7 @@ static void options(PoolConfig& c, OptionVisitor& v) {
 
 static void options(FleetConfig& c, OptionVisitor& v) {
   v.value({"name", "Name of the fleet: the system that runs replicas.", true}, c.name.value);
-  word(v, {"kind", "process: local processes, one ebb-shim beside each."}, c.kind, kFleetKinds);
+  word(v, {"kind", "process: local processes, one ebb-shim beside each. simulated: for back-tests only."}, c.kind, kFleetKinds);
   v.value({"pool", "The pool whose GPUs are its slots.", true}, c.pool.value);
   v.value({"directory", "Replica records, locks and logs. Empty: fleets/<name> in state_dir."}, c.directory);
   v.value({"gpu_ids", "Values for CUDA_VISIBLE_DEVICES, one per GPU of the pool. Empty: 0, 1, 2, ..."}, c.gpu_ids);
@@ -211,6 +211,49 @@ static void options(JobConfig& c, OptionVisitor& v) {
   deployments(c.deployments, v, false);
 }
 
+static void options(BacktestSignal& c, OptionVisitor& v) {
+  v.value({"signal", "Name of a signal that a policy needs.", true}, c.signal);
+  v.value({"per_busy_replica", "What it shows when one replica's worth of work is being done."}, c.per_busy_replica,
+          {1e-9, 1e12});
+}
+
+static void options(BacktestPolicy& c, OptionVisitor& v) {
+  v.value({"name", "Name in the report.", true}, c.name);
+  policy(v, {"capacity", "How many replicas production needs."}, c.capacity, kDefaultCapacity, capacity_policies(),
+         make_capacity);
+}
+
+static void options(BacktestConfig& c, OptionVisitor& v) {
+  v.value({"trace", "CSV file of production traffic. Empty: a synthetic week."}, c.trace);
+  v.value({"seed", "Of everything that is drawn; the same seed gives the same figures."}, c.seed, {0, 1'000'000'000});
+  v.value({"bridge", "Standard deviation of the rate half-way between two rows 600 s apart, as a share; 0: smooth."},
+          c.bridge, {0.0, 1.0});
+  v.value({"scale_to_peak", "Share of the pool production needs at the trace's peak; 0: the trace as it is."},
+          c.scale_to_peak, {0.0, 100.0});
+  v.value({"prefill_tokens_per_s", "Prompt tokens one production replica takes in a second."}, c.prefill_tokens_per_s,
+          {1e-3, 1e12});
+  v.value({"decode_tokens_per_s", "Output tokens one production replica gives in a second, over its whole batch."},
+          c.decode_tokens_per_s, {1e-3, 1e12});
+  v.value({"target_utilisation", "Busy share at which a production replica is full."}, c.target_utilisation,
+          {0.01, 1.0});
+  v.value({"observe_delay", "Age of everything a policy reads."}, c.observe_delay, {Duration{0}, kHour});
+  v.value({"production_start", "A production replica's start-up."}, c.production_start, {Duration{0}, kHour});
+  v.value({"rl_start", "An RL replica's start-up, weights included."}, c.rl_start, {Duration{0}, kHour});
+  v.value({"rl_drain", "An RL replica's drain takes exactly this."}, c.rl_drain, {Duration{0}, kHour});
+  v.value({"rl_evict", "Its eviction takes exactly this."}, c.rl_evict, {Duration{0}, kHour});
+  v.value({"owner_sync", "owner external: how often it decides."}, c.owner_sync, {kSecond, kHour});
+  v.value({"owner_window", "owner external: it wants the largest need of this long."}, c.owner_window,
+          {Duration{0}, kDay});
+  v.value({"learn", "The first part of the trace teaches and does not count."}, c.learn, {Duration{0}, 365 * kDay});
+  v.value({"rollout_median_s", "Median length of a rollout, seconds; lengths are log-normal."}, c.rollout_median_s,
+          {0.001, 1e6});
+  v.value({"rollout_p95_s", "95th percentile of a rollout's length, seconds."}, c.rollout_p95_s, {0.001, 1e7});
+  v.value({"handoff", "Rollouts that a reclaim interrupts move to another replica instead of being lost."}, c.handoff);
+  v.value({"handoff_cost", "What moving one costs: its prefill again."}, c.handoff_cost, {Duration{0}, kHour});
+  visit_list(v, {"signals", "Signals other than load, which shows busy replicas."}, c.signals);
+  visit_list(v, {"policies", "Compared with the service's own."}, c.policies);
+}
+
 void options(Config& c, OptionVisitor& v) {
   word(v, {"mode", "advise: everything but the writes. act: acts."}, c.mode, kModes);
   v.value({"tick", "Time between two decisions; a reclaim does not wait for it."}, c.tick, {100 * kMs, kHour});
@@ -229,6 +272,8 @@ void options(Config& c, OptionVisitor& v) {
   v.object({"failures", "Replicas that end unasked."}, [&c](OptionVisitor& o) { options(c.failures, o); });
   v.object({"api", "The API, the status page and /metrics."}, [&c](OptionVisitor& o) { options(c.api, o); });
   v.object({"ledger", "The durable history."}, [&c](OptionVisitor& o) { options(c.ledger, o); });
+  v.object({"backtest", "How `ebbd backtest` models the world; the daemon itself does not look at it."},
+           [&c](OptionVisitor& o) { options(c.backtest, o); });
   visit_list(v, {"pools", "GPUs.", true}, c.pools);
   visit_list(v, {"fleets", "Systems that run replicas."}, c.fleets);
   visit_list(v, {"services", "Production workloads."}, c.services);

@@ -63,7 +63,10 @@ class Validator {
 
   void run() {
     for (const PoolConfig& pool : config_.pools) pool_of_.emplace(pool.name, &pool);
-    for (const FleetConfig& fleet : config_.fleets) fleet_of_.emplace(fleet.name, &fleet);
+    for (const FleetConfig& fleet : config_.fleets) {
+      fleet_of_.emplace(fleet.name, &fleet);
+      if (fleet.kind == FleetKind::simulated) simulated_.insert(fleet.pool);
+    }
     if (!report_.sound({"pools"})) pools_.incomplete();
     if (!report_.sound({"fleets"})) fleets_.incomplete();
     for (std::size_t i = 0; i < config_.pools.size(); ++i) pools_.add(at("pools", i), config_.pools[i].name.value);
@@ -95,7 +98,8 @@ class Validator {
             here + ".fleet",
             "owner: external: somebody else runs the replicas, so fleet must be left out; name them in a source");
       }
-      check_sources(service, deployment, path, here);
+      // What a back-test models has no metrics to read.
+      if (!simulated_.contains(deployment.pool)) check_sources(service, deployment, path, here);
     }
   }
 
@@ -187,7 +191,8 @@ class Validator {
     for (std::size_t i = 0; i < deployments.size(); ++i) {
       const std::string here = at(path + ".deployments", i);
       check_deployment(deployments[i], here);
-      if (!deployments[i].fleet.empty()) check_start(deployments[i], model, here, report_);
+      const bool started = !deployments[i].fleet.empty() && !simulated_.contains(deployments[i].pool);
+      if (started) check_start(deployments[i], model, here, report_);
       if (!report_.sound({here + ".pool"}) || seen.insert(deployments[i].pool).second) continue;
       report_.add(here + ".pool", "there is another deployment in pool " + in_quotes(deployments[i].pool.value));
     }
@@ -275,6 +280,7 @@ class Validator {
   Names pools_, fleets_, owners_;
   std::map<PoolId, const PoolConfig*> pool_of_;
   std::map<FleetId, const FleetConfig*> fleet_of_;
+  std::set<PoolId> simulated_;  ///< pools whose fleet runs nothing
 };
 
 }  // namespace
@@ -286,6 +292,7 @@ void validate(const Config& config, Report& report) {
   check_api(config.api, report);
   Validator(config, report).run();
   check_fleets(config, report);
+  check_backtest(config, report);
 }
 
 }  // namespace ebb

@@ -20,6 +20,8 @@ void check_times(const Config& config, Report& report);
 void check_api(const ApiConfig& api, Report& report);
 /// What process fleets share: this host's ports, GPUs and directories. Names are checked already.
 void check_fleets(const Config& config, Report& report);
+/// backtest.*
+void check_backtest(const Config& config, Report& report);
 /// One source, of a deployment or of a job's demand.
 void check_source(const SourceConfig& source, const std::string& path, Report& report);
 /// How a replica is started: command, environment, health check. `model` is what {model} stands for.

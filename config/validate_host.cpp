@@ -212,6 +212,7 @@ void check_fleets(const Config& config, Report& report) {
   Claims claims(config, pools, report);
   for (std::size_t i = 0; i < config.fleets.size(); ++i) {
     const FleetConfig& fleet = config.fleets[i];
+    if (fleet.kind == FleetKind::simulated) continue;  // takes nothing of this host
     const std::string path = at("fleets", i);
     const auto found = pools.find(fleet.pool);
     const PoolConfig* pool = found == pools.end() ? nullptr : found->second;

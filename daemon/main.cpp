@@ -4,6 +4,7 @@
 
 #include "config/load.hpp"
 #include "daemon/app.hpp"
+#include "daemon/backtest/backtest.hpp"
 #include "daemon/commands.hpp"
 #include "daemon/version.hpp"
 
@@ -31,6 +32,22 @@ int main(int argc, char** argv) {
   why->add_option("--tick", explain.tick, "this tick")->excludes(at);
   why->add_flag("--json", explain.json, "the decision as JSON");
   why->callback([&] { status = ebb::explain_command(explain, std::cout, std::cerr); });
+
+  ebb::backtest::Options backtest;
+  auto* past = app.add_subcommand("backtest", "what policies would have made of a trace of production traffic");
+  past->add_option("--config", backtest.config_path, "configuration file")->required();
+  past->add_option("--trace", backtest.trace, "CSV file; default: backtest.trace, or a synthetic week");
+  past->add_option("--policy", backtest.policies,
+                   "a name out of backtest.policies, or a built-in policy; default: the service's own and all of these");
+  past->add_option("--format", backtest.format, "table, json or html")
+      ->check(CLI::IsMember({"table", "json", "html"}))
+      ->capture_default_str();
+  past->add_option("--out", backtest.out, "file; default: standard output");
+  past->add_option("--seed", backtest.seed, "instead of backtest.seed")->check(CLI::NonNegativeNumber);
+  past->add_option("--bridge", backtest.bridge, "instead of backtest.bridge")->check(CLI::Range(0.0, 1.0));
+  past->add_option("--scale-to-peak", backtest.scale_to_peak, "instead of backtest.scale_to_peak")
+      ->check(CLI::Range(0.0, 100.0));
+  past->callback([&] { status = ebb::backtest::command(backtest, std::cout, std::cerr); });
 
   app.add_subcommand("version", "print the version")->callback([] { std::cout << "ebbd " << ebb::kVersion << "\n"; });
 

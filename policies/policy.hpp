@@ -26,6 +26,7 @@ struct CapacityInput {
   const std::map<std::string, SignalSeen>& signals;  ///< after the freshness stage: what is old is Missing
   Replicas ready;                                    ///< production replicas that serve now
   Replicas min, max;                                 ///< the deployment's bounds; the stage clamps after the policy
+  Duration reclaim;  ///< until RL's GPUs in its pool are free once that was decided: the longest drain, and a tick
   const PolicyMemory& memory;
   TimePoint now;
 };

@@ -4,6 +4,7 @@
 
 #include "policies/allocation/max_min.hpp"
 #include "policies/allocation/priority.hpp"
+#include "policies/capacity/conformal.hpp"
 #include "policies/capacity/fixed.hpp"
 #include "policies/capacity/max_of.hpp"
 #include "policies/capacity/predictive.hpp"
@@ -33,6 +34,8 @@ std::unique_ptr<P> make() {
 
 // Sorted by name. A new policy is one line here.
 constexpr std::array kCapacity{
+    Entry<CapacityPolicy>{"conformal", "Keeps the load's possible rise within a reclaim, at a miss rate that is held to.",
+                          make<CapacityPolicy, Conformal>},
     Entry<CapacityPolicy>{"fixed", "A constant number of replicas.", make<CapacityPolicy, FixedCapacity>},
     Entry<CapacityPolicy>{"max_of", "The largest need of several policies.", make<CapacityPolicy, MaxOf>},
     Entry<CapacityPolicy>{"predictive", "Forecasts the next interval's load, as the Dynamo planner does.",

@@ -17,11 +17,26 @@ Replicas held_by(const Draft& draft, const Site& site, const DeploymentMemory& m
   return std::max({leased, Replicas{workload.expected}, memory.last_need});
 }
 
+/// From the decision that RL must go to its last GPU being free.
+Duration reclaim_bound(const Input& in, const Pool& pool) {
+  Duration longest{0};
+  for (const Site* site : pool.sites) {
+    if (site->job != nullptr) longest = std::max(longest, site->deployment->drain_timeout);
+  }
+  return longest + in.config.tick;
+}
+
 CapacityProposal proposal_of(Draft& draft, const Input& in, const Site& site, const DeploymentMemory& memory) {
   const WorkloadSeen& workload = draft.of(site).workload;
   const Replicas ready = site.deployment->fleet.empty() ? Replicas{workload.reported} : draft.of(site).counts.serving;
-  const CapacityInput input{
-      site.id(), workload.signals, ready, site.deployment->min, site.deployment->max, memory.policy, in.now};
+  const CapacityInput input{.deployment = site.id(),
+                            .signals = workload.signals,
+                            .ready = ready,
+                            .min = site.deployment->min,
+                            .max = site.deployment->max,
+                            .reclaim = reclaim_bound(in, in.pools[site.pool]),
+                            .memory = memory.policy,
+                            .now = in.now};
   CapacityProposal proposal = site.service->capacity->propose(input);
   draft.why.insert(draft.why.end(), proposal.why.begin(), proposal.why.end());
   return proposal;

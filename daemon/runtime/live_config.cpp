@@ -104,6 +104,19 @@ class Refusals {
   std::vector<Problem> out_;
 };
 
+/// A configuration for back-tests only is a good one, but no daemon can run it.
+std::vector<Problem> without_fleet(const Loaded& loaded, const std::string& path) {
+  std::vector<Problem> out;
+  for (const FleetConfig& fleet : loaded.config->fleets) {
+    if (fleet.kind != FleetKind::simulated) continue;
+    const auto place = loaded.places.find("fleets." + fleet.name.value);
+    const Place at = place == loaded.places.end() ? Place{1, 1} : place->second;
+    out.push_back({path, at.line, at.column,
+                   "fleet '" + fleet.name.value + "' is simulated: it runs nothing, and is for `ebbd backtest`"});
+  }
+  return out;
+}
+
 }  // namespace
 
 LiveConfig::Stamp LiveConfig::stamp() const {
@@ -122,6 +135,9 @@ Result<std::unique_ptr<LiveConfig>> LiveConfig::open(const std::string& path) {
   live->seen_ = live->stamp();
   Loaded loaded = load_config(path);
   if (!loaded.config) return Error{ErrorCode::invalid, to_text(loaded.problems), false};
+  if (const auto problems = without_fleet(loaded, path); !problems.empty()) {
+    return Error{ErrorCode::invalid, to_text(problems), false};
+  }
   live->current_ = std::make_shared<const Config>(std::move(*loaded.config));
   return live;
 }
@@ -130,7 +146,7 @@ ReloadStatus LiveConfig::reload(TimePoint now) {
   seen_ = stamp();
   Loaded loaded = load_config(path_);
   std::string problems = to_text(loaded.problems);
-  if (loaded.config) problems = to_text(Refusals(*current_, loaded, path_).found());
+  if (loaded.config) problems = to_text(without_fleet(loaded, path_)) + to_text(Refusals(*current_, loaded, path_).found());
   status_ = {problems.empty(), now, problems};
   if (status_.ok) current_ = std::make_shared<const Config>(std::move(*loaded.config));
   return status_;

@@ -47,6 +47,7 @@ Load load_of(const CapacityInput& input, const std::vector<SignalTarget>& target
     const bool partly = sample == nullptr && found != input.signals.end() && found->second.at_least;
     if (sample == nullptr) out.known = false;
     if (sample == nullptr && !partly) continue;
+    if (sample != nullptr) out.taken_at = std::min(out.taken_at, sample->taken_at);
     const double value = sample != nullptr ? sample->value : *found->second.at_least;
     out.signals.push_back(load_of_one(input, target, value, sample != nullptr, headroom));
     out.replicas = std::max(out.replicas, out.signals.back().replicas);

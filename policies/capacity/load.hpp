@@ -30,6 +30,7 @@ struct Load {
   std::vector<SignalLoad> signals;  ///< in the order of the targets; what is Missing altogether is not among them
   double replicas = 0;              ///< the largest
   bool known = true;                ///< false: `replicas` is a lower bound
+  TimePoint taken_at = TimePoint::max();  ///< of the oldest reading among them; max: there is none
 };
 
 Load load_of(const CapacityInput& input, const std::vector<SignalTarget>& targets, double headroom = 0);

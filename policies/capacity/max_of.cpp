@@ -112,7 +112,7 @@ CapacityProposal MaxOf::propose(const CapacityInput& input) const {
   std::string_view decisive = "none";
   for (std::size_t i = 0; i < policies_.size(); ++i) {
     const CapacityInput inner{input.deployment, input.signals, input.ready, input.min,
-                              input.max,        memories[i],   input.now};
+                              input.max,        input.reclaim, memories[i], input.now};
     const CapacityProposal proposal = policies_[i]->propose(inner);
     if (i == 0 || proposal.need > out.need) {
       out.need = proposal.need;

@@ -220,7 +220,10 @@ class Strangers(unittest.TestCase):
 
 class Terminal(unittest.TestCase):
     def on_terminal(self, server, **env):
-        leader, follower = pty.openpty()
+        try:
+            leader, follower = pty.openpty()
+        except OSError as error:
+            self.skipTest(f"no terminal can be had here, as in a root without /dev/pts: {error}")
         process = subprocess.Popen([f"{BIN}/ebbctl", "--url", server.url, "status"], stdout=follower, env=environment(**env))
         os.close(follower)
         text = b""

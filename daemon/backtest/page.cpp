@@ -1,0 +1,101 @@
+// The comparison as one page that needs nothing else: the chart library is the status page's, written into it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "daemon/api/assets.hpp"
+#include "daemon/backtest/backtest.hpp"
+
+namespace ebb::backtest {
+namespace {
+
+// Points a curve is drawn with. A fortnight of 5 s ticks has 240,000; of each bucket the page gets the extremes, so that
+// no spike is averaged away.
+constexpr std::size_t kPoints = 6'000;
+
+std::string_view asset(std::string_view path) {
+  for (const Asset& found : assets()) {
+    if (found.path == path) return found.body;
+  }
+  return {};
+}
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '&') out += "&amp;";
+    else if (c == '<') out += "&lt;";
+    else if (c == '>') out += "&gt;";
+    else out += c;
+  }
+  return out;
+}
+
+/// [hours, wanted, reserve, serving]; of each bucket the tick where production wants most and the one where it wants
+/// least.
+nlohmann::json curve_of(const World& world, const RunResult& run) {
+  nlohmann::json rows = nlohmann::json::array();
+  const std::size_t ticks = world.wanted.size();
+  const std::size_t bucket = std::max<std::size_t>(1, 2 * ticks / kPoints);
+  const double hours = static_cast<double>(world.config.tick.count()) / 3'600'000;
+  const int each = world.production().gpus_per_replica.count;
+  for (std::size_t from = 0; from < ticks; from += bucket) {
+    const auto begin = world.wanted.begin() + static_cast<std::ptrdiff_t>(from);
+    const auto end = world.wanted.begin() + static_cast<std::ptrdiff_t>(std::min(from + bucket, ticks));
+    const auto [least, most] = std::minmax_element(begin, end);
+    std::vector<std::size_t> kept{static_cast<std::size_t>(least - world.wanted.begin()),
+                                  static_cast<std::size_t>(most - world.wanted.begin())};
+    std::sort(kept.begin(), kept.end());
+    kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
+    for (const std::size_t i : kept) {
+      rows.push_back({static_cast<double>(i) * hours, world.wanted[i] * each, run.reserve[i], run.serving[i]});
+    }
+  }
+  return rows;
+}
+
+constexpr std::string_view kScript = R"js(
+const data = JSON.parse(document.getElementById("data").textContent);
+const pick = document.getElementById("run");
+data.runs.forEach((run, i) => pick.add(new Option(run.name, i)));
+const chart = new Dygraph(document.getElementById("chart"), data.runs[0].rows, {
+  labels: ["hours", "production wants", "reserve", "RL serving"], stepPlot: true, fillGraph: false, legend: "always",
+  colors: ["#2563d8", "#9aa0a8", "#d06a10"], xlabel: "hours", ylabel: "GPUs", labelsSeparateLines: false,
+  valueRange: [0, data.gpus * 1.02], strokeWidth: 1.4, labelsDiv: document.getElementById("legend"),
+  series: {"reserve": {strokePattern: [4, 3]}}
+});
+pick.onchange = () => chart.updateOptions({file: data.runs[pick.value].rows});
+document.getElementById("whole").onclick = () => chart.resetZoom();
+)js";
+
+constexpr std::string_view kStyle = R"css(
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1200px; padding: 0 1rem; color: #1a1d21; }
+#chart { width: 100%; height: 420px; } #legend { min-height: 1.6em; } pre { overflow-x: auto; font-size: 13px; }
+select, button { font: inherit; padding: 2px 8px; } .quiet { color: #667; }
+)css";
+
+}  // namespace
+
+std::string page(const Comparison& comparison) {
+  nlohmann::json runs = nlohmann::json::array();
+  for (const RunResult& run : comparison.runs) {
+    runs.push_back({{"name", run.name}, {"rows", curve_of(comparison.world, run)}});
+  }
+  std::string data = nlohmann::json{{"gpus", comparison.world.pool().gpus.count}, {"runs", runs}}.dump();
+  // A policy may be called what it likes, but not end the element.
+  for (std::size_t at = 0; (at = data.find("</", at)) != std::string::npos; at += 3) data.replace(at, 2, "<\\/");
+  return fmt::format(
+      "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Ebb back-test: {title}</title>\n"
+      "<style>{dygraphs_css}{style}</style>\n<h1>Back-test: {title}</h1>\n"
+      "<p><label>Policy <select id=\"run\"></select></label> <button id=\"whole\">whole trace</button>\n"
+      "<span class=\"quiet\">drag to zoom, shift-drag to move, double click for the whole trace</span></p>\n"
+      "<div id=\"legend\"></div><div id=\"chart\"></div>\n<pre>{table}</pre>\n"
+      "<script type=\"application/json\" id=\"data\">{data}</script>\n<script>{dygraphs}</script>\n"
+      "<script>{script}</script>\n</html>\n",
+      fmt::arg("title", escaped(comparison.trace)), fmt::arg("dygraphs_css", asset("/dygraph.min.css")),
+      fmt::arg("style", kStyle), fmt::arg("table", escaped(table(comparison))), fmt::arg("data", data),
+      fmt::arg("dygraphs", asset("/dygraph.min.js")), fmt::arg("script", kScript));
+}
+
+}  // namespace ebb::backtest

@@ -1,0 +1,280 @@
+#include "policies/capacity/conformal.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace ebb {
+namespace {
+
+constexpr int kMemoryVersion = 7'001;
+constexpr double kGain = 0.003;  // 1 / kGain horizons without a miss widen alpha e-fold
+constexpr double kMostAlpha = 0.5;
+constexpr double kLeastShareOfBudget = 0.05;
+
+// Loads of the window, one a cell: the largest seen in it.
+constexpr double kCellMs = 5'000;
+constexpr std::size_t kCells = 64;
+// A silence longer than this breaks the horizons in it: what nobody watched proves nothing.
+constexpr double kLongestSilenceMs = 60'000;
+// Predictions under way. A new one starts every quarter of a horizon.
+constexpr std::size_t kPending = 5;
+
+// Scores are kept in bins that grow by a fifth: from 0.05, of which nobody takes note, to 60.
+constexpr std::size_t kBins = 40;
+constexpr double kFirstEdge = 0.05;
+constexpr double kRatio = 1.2;
+// What is believed before anything was seen: as much as after an hour, with an exponential tail.
+constexpr double kPriorCount = 60;
+
+constexpr double kLeastLoad = 0.25;  // below it swings do not shrink any further
+constexpr double kLeastScale = 1e-6;
+constexpr double kFirstScale = 0.05;
+
+struct Expert {
+  double gamma;
+  double half_life_ms;
+};
+constexpr double kHourMs = 3'600'000;
+constexpr std::size_t kExperts = 6;
+constexpr std::array<Expert, kExperts> kKinds{
+    {{0, kHourMs}, {0.5, kHourMs}, {1, kHourMs}, {0, 6 * kHourMs}, {0.5, 6 * kHourMs}, {1, 6 * kHourMs}}};
+
+/// A prediction whose horizon is not over.
+struct Pending {
+  double at_ms = -1;  ///< negative: none
+  double until_ms = 0;
+  double largest = 0;   ///< load since then
+  double location = 0;
+  double load = 0;
+  double bound = 0;  ///< location + margin
+  std::array<double, kExperts> unit{};  ///< each expert's scale x load^gamma
+};
+
+struct Learnt {
+  double scale = kFirstScale;
+  double loss = 0;
+  std::array<double, kBins> scores{};
+};
+
+double upper_edge(std::size_t bin) { return kFirstEdge * std::pow(kRatio, static_cast<double>(bin)); }
+double lower_edge(std::size_t bin) { return bin == 0 ? 0 : upper_edge(bin - 1); }
+
+std::size_t bin_of(double score) {
+  if (score <= kFirstEdge) return 0;
+  const double steps = std::ceil(std::log(score / kFirstEdge) / std::log(kRatio));
+  return static_cast<std::size_t>(std::min(steps, static_cast<double>(kBins - 1)));
+}
+
+/// The score that a share `alpha` of what was seen exceeds.
+double score_at(const std::array<double, kBins>& scores, double alpha) {
+  double above = 0;
+  for (const double count : scores) above += count;
+  above *= alpha;
+  for (std::size_t bin = kBins; bin-- > 0;) {
+    if (scores[bin] > above) {
+      return upper_edge(bin) - (upper_edge(bin) - lower_edge(bin)) * above / scores[bin];
+    }
+    above -= scores[bin];
+  }
+  return 0;
+}
+
+double power(double load, double gamma) {
+  const double base = std::max(load, kLeastLoad);
+  return gamma == 0 ? 1 : gamma == 1 ? base : std::sqrt(base);
+}
+
+/// Weight of what was there after `span_ms`.
+double kept(double span_ms, double half_life_ms) { return std::exp2(-span_ms / half_life_ms); }
+
+}  // namespace
+
+struct Conformal::Memory {
+  double seen_ms = -1;    ///< newest reading; negative: none yet
+  double issued_ms = -1;  ///< newest prediction
+  double horizon_ms = 0;  ///< of the newest prediction
+  double log_alpha = 0;
+  double horizons = 0;  ///< that ended one after the other, without overlap
+  double misses = 0;    ///< among these
+  double counted_ms = 0;
+  std::array<double, kCells> cells{};
+  std::array<Pending, kPending> pending{};
+  std::array<Learnt, kExperts> learnt{};
+
+  /// Shows every number in the order in which it is kept.
+  template <class F>
+  void each(F&& number) {
+    for (double* n : {&seen_ms, &issued_ms, &horizon_ms, &log_alpha, &horizons, &misses, &counted_ms}) number(*n);
+    for (double& n : cells) number(n);
+    for (Pending& p : pending) {
+      for (double* n : {&p.at_ms, &p.until_ms, &p.largest, &p.location, &p.load, &p.bound}) number(*n);
+      for (double& n : p.unit) number(n);
+    }
+    for (Learnt& l : learnt) {
+      number(l.scale);
+      number(l.loss);
+      for (double& n : l.scores) number(n);
+    }
+  }
+
+  static std::size_t place(double cell) { return static_cast<std::size_t>(std::fmod(cell, double{kCells})); }
+  [[nodiscard]] double alpha() const { return std::exp(log_alpha); }
+  [[nodiscard]] double unit_of(std::size_t expert, double load) const {
+    return std::max(learnt[expert].scale, kLeastScale) * power(load, kKinds[expert].gamma);
+  }
+};
+
+struct Conformal::Forecast {
+  double location = 0;
+  double margin = 0;
+  [[nodiscard]] double bound() const { return location + margin; }
+};
+
+void Conformal::options(OptionVisitor& visitor) {
+  signal_options(visitor, signals_);
+  visitor.value({"shortfall_budget",
+                 "Share of horizons in which the load may exceed what was kept; held to over the long run."},
+                budget_, {1e-6, 0.5});
+  visitor.value({"window", "Starts from the largest load of this long, or a dip of a moment would be lent."}, window_,
+                {Duration{0}, Duration{300'000}});
+  visitor.value({"lead",
+                 "Added to the horizon, which is the age of the reading, RL's drain and a tick: production's start-up, "
+                 "where Ebb scales it."},
+                lead_, {Duration{0}, Duration{3'600'000}});
+  visitor.value({"half_life", "What was learnt counts half after this long."}, half_life_,
+                {Duration{3'600'000}, Duration{60LL * 86'400'000}});
+}
+
+std::size_t Conformal::memory_size() const {
+  std::size_t count = 0;
+  Memory().each([&](double&) { ++count; });
+  return count;
+}
+
+Conformal::Memory Conformal::read(const PolicyMemory& memory) const {
+  Memory out;
+  if (memory.version == kMemoryVersion && memory.numbers.size() == memory_size()) {
+    auto next = memory.numbers.begin();
+    out.each([&](double& number) { number = *next++; });
+    return out;
+  }
+  out.log_alpha = std::log(budget_);
+  for (Learnt& expert : out.learnt) {
+    for (std::size_t bin = 0; bin < kBins; ++bin) {
+      expert.scores[bin] = kPriorCount * (std::exp(-lower_edge(bin)) - std::exp(-upper_edge(bin)));
+    }
+  }
+  return out;
+}
+
+/// The newest load enters the window. After a silence, or a clock that was set back, it begins anew.
+void Conformal::take_in(Memory& memory, double load, double at_ms) const {
+  const double cell = std::floor(at_ms / kCellMs), before = std::floor(memory.seen_ms / kCellMs);
+  if (memory.seen_ms < 0 || at_ms < memory.seen_ms || at_ms - memory.seen_ms > kLongestSilenceMs) {
+    memory.cells.fill(load);
+    for (Pending& prediction : memory.pending) prediction.at_ms = -1;
+    memory.issued_ms = -1;
+    memory.counted_ms = at_ms;
+  } else {
+    for (double between = before + 1; between < cell; ++between) memory.cells[Memory::place(between)] = memory.cells[Memory::place(before)];
+    double& newest = memory.cells[Memory::place(cell)];
+    newest = cell > before ? load : std::max(newest, load);
+  }
+  memory.seen_ms = at_ms;
+}
+
+/// Predictions whose horizon is over teach.
+void Conformal::learn(Memory& memory, double load, double at_ms) const {
+  for (Pending& prediction : memory.pending) {
+    if (prediction.at_ms < 0) continue;
+    if (at_ms <= prediction.until_ms) prediction.largest = std::max(prediction.largest, load);
+    if (at_ms < prediction.until_ms) continue;
+    const bool miss = prediction.largest > prediction.bound;
+    memory.log_alpha = std::clamp(memory.log_alpha + kGain * (1 - (miss ? 1 / budget_ : 0)),
+                                  std::log(budget_ * kLeastShareOfBudget), std::log(kMostAlpha));
+    if (prediction.at_ms >= memory.counted_ms) {
+      memory.horizons += 1;
+      memory.misses += miss ? 1 : 0;
+      memory.counted_ms = prediction.until_ms;
+    }
+    const double share_ms = (prediction.until_ms - prediction.at_ms) / (kPending - 1);
+    for (std::size_t i = 0; i < kExperts; ++i) {
+      Learnt& expert = memory.learnt[i];
+      const double rise = prediction.largest - prediction.location;
+      const double over = rise - score_at(expert.scores, budget_) * prediction.unit[i];
+      const double loss = over > 0 ? over * (1 - budget_) : -over * budget_;
+      expert.loss += (loss - expert.loss) * (1 - kept(share_ms, 24 * kHourMs));
+      const double keep = kept(share_ms, static_cast<double>(half_life_.count()));
+      for (double& count : expert.scores) count *= keep;
+      expert.scores[bin_of(rise / prediction.unit[i])] += 1;
+      const double swing = std::abs(rise) / power(prediction.load, kKinds[i].gamma);
+      const double stay = kept(share_ms, kKinds[i].half_life_ms);
+      expert.scale = stay * expert.scale + (1 - stay) * swing;
+    }
+    prediction.at_ms = -1;
+  }
+}
+
+Conformal::Forecast Conformal::forecast(const Memory& memory, double load) const {
+  Forecast out{load, 0};
+  const double cell = std::floor(memory.seen_ms / kCellMs);
+  const double cells = std::min(std::floor(static_cast<double>(window_.count()) / kCellMs), double{kCells - 1});
+  for (double back = 0; back <= cells; ++back) {
+    out.location = std::max(out.location, memory.cells[Memory::place(cell - back)]);
+  }
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < kExperts; ++i) {
+    if (memory.learnt[i].loss < memory.learnt[best].loss) best = i;
+  }
+  out.margin = score_at(memory.learnt[best].scores, memory.alpha()) * memory.unit_of(best, load);
+  return out;
+}
+
+CapacityProposal Conformal::propose(const CapacityInput& input) const {
+  const Load load = load_of(input, signals_);
+  CapacityProposal out;
+  out.why = steps_of(load);
+  if (!load.known) {
+    out.known = false;
+    out.need = whole_replicas(load.replicas);
+    out.memory = input.memory;
+    return out;
+  }
+  const double at_ms = static_cast<double>(load.taken_at.time_since_epoch().count());
+  Memory memory = read(input.memory);
+  const bool fresh = at_ms != memory.seen_ms;
+  if (fresh) {
+    take_in(memory, load.replicas, at_ms);
+    learn(memory, load.replicas, at_ms);
+  }
+  const Forecast ahead = forecast(memory, load.replicas);
+  const Duration horizon = input.now - load.taken_at + input.reclaim + lead_;
+  memory.horizon_ms = std::max(static_cast<double>(horizon.count()), kCellMs);
+  if (fresh && (memory.issued_ms < 0 || at_ms - memory.issued_ms >= memory.horizon_ms / (kPending - 1))) {
+    const auto free = std::find_if(memory.pending.begin(), memory.pending.end(),
+                                   [](const Pending& prediction) { return prediction.at_ms < 0; });
+    if (free != memory.pending.end()) {
+      *free = {at_ms, at_ms + memory.horizon_ms, load.replicas, ahead.location, load.replicas, ahead.bound(), {}};
+      for (std::size_t i = 0; i < kExperts; ++i) free->unit[i] = memory.unit_of(i, load.replicas);
+      memory.issued_ms = at_ms;
+    }
+  }
+  out.need = whole_replicas(ahead.bound());
+  out.why.push_back({Stage::need,
+                     "need.conformal",
+                     input.deployment.value,
+                     {{"location", ahead.location},
+                      {"window", window_},
+                      {"margin", ahead.margin},
+                      {"horizon", horizon},
+                      {"budget_percent", budget_ * 100},
+                      {"missed_percent", memory.horizons > 0 ? memory.misses / memory.horizons * 100 : 0.0},
+                      {"need", std::int64_t{out.need.count}}}});
+  out.memory.version = kMemoryVersion;
+  out.memory.numbers.reserve(memory_size());
+  memory.each([&](double& number) { out.memory.numbers.push_back(number); });
+  return out;
+}
+
+}  // namespace ebb

@@ -1,0 +1,51 @@
+// Keeps what production may need before RL can be gone, at a miss rate that the user names and that is held to whatever
+// the traffic does:
+//
+//   location = the largest load of the last `window`            in replicas, not rounded
+//   margin   = q x scale x load^gamma
+//   need     = ceil(location + margin)
+//
+// The policy predicts the largest load of the next horizon (age of the reading + reclaim bound + `lead`) and, once that
+// horizon is over, learns from what came. Six experts differ in gamma (0, 1/2, 1: swings that do not grow with the
+// load, that grow like a count's, and that grow with it) and in how fast their scale forgets (1 h, 6 h); the one whose
+// predictions cost least (pinball loss, half-life a day) speaks. Each keeps a histogram of its scores,
+// (largest load - location) / (scale x load^gamma), that forgets with `half_life`; q is its quantile at 1 - alpha, and
+//
+//   log alpha += kGain x (1 - miss / shortfall_budget)          after each horizon, within [budget / 20, 1/2]
+//
+// so that over the long run the share of missed horizons is the budget, without any assumption about the traffic.
+// Sources: Gibbs and Candes, "Adaptive conformal inference under distribution shift" (NeurIPS 2021), here on the
+// logarithm of alpha, or a budget of 0.0005 would be left for good by one miss; Angelopoulos, Candes and Tibshirani,
+// "Conformal PID control for time series prediction" (2023) for scores with a learnt scale.
+#pragma once
+
+#include "policies/capacity/load.hpp"
+
+namespace ebb {
+
+class Conformal final : public CapacityPolicy {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "conformal"; }
+  void options(OptionVisitor& visitor) override;
+  [[nodiscard]] std::vector<OptionProblem> problems() const override { return missing_signals(signals_.empty()); }
+  [[nodiscard]] std::vector<std::string> needs() const override { return names_of(signals_); }
+  [[nodiscard]] CapacityProposal propose(const CapacityInput& input) const override;
+  [[nodiscard]] Duration window() const override { return window_; }
+  [[nodiscard]] std::size_t memory_size() const override;
+
+ private:
+  struct Memory;
+  struct Forecast;
+  [[nodiscard]] Memory read(const PolicyMemory& memory) const;
+  void take_in(Memory& memory, double load, double at_ms) const;
+  void learn(Memory& memory, double load, double at_ms) const;
+  [[nodiscard]] Forecast forecast(const Memory& memory, double load) const;
+
+  std::vector<SignalTarget> signals_{SignalTarget{}};
+  double budget_ = 0.005;
+  Duration window_{150'000};
+  Duration lead_{0};
+  Duration half_life_{3LL * 86'400'000};
+};
+
+}  // namespace ebb
