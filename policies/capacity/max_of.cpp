@@ -76,8 +76,11 @@ std::vector<OptionProblem> MaxOf::problems() const {
                                    " numbers, more than 8192: choose longer bins or fewer policies"});
   }
   for (std::size_t i = 0; i < policies_.size(); ++i) {
-    for (const OptionProblem& problem : policies_[i]->problems()) {
-      out.push_back({"policies[" + std::to_string(i) + "]." + problem.option, problem.what});
+    const std::string place = "policies[" + std::to_string(i) + "].";
+    for (OptionProblem& problem : policies_[i]->problems()) {
+      problem.option = place + problem.option;
+      for (std::string& option : problem.involved) option = place + option;
+      out.push_back(std::move(problem));
     }
   }
   return out;

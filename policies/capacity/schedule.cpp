@@ -83,8 +83,9 @@ std::vector<OptionProblem> Schedule::problems() const {
     if (!from) out.push_back({path + "from", "must be a time of day between \"00:00\" and \"24:00\""});
     if (!to) out.push_back({path + "to", "must be a time of day between \"00:00\" and \"24:00\""});
     if (from && to && *from == *to) {
-      out.push_back(
-          {path + "to", "opens and closes at the same time: write from: \"00:00\", to: \"24:00\" for all day"});
+      out.push_back({path + "to",
+                     "opens and closes at the same time: write from: \"00:00\", to: \"24:00\" for all day",
+                     {path + "from"}});
     }
   }
   return out;

@@ -50,8 +50,10 @@ std::vector<OptionProblem> Seasonal::problems() const {
   std::vector<OptionProblem> out = missing_signals(signals_.empty());
   const Duration period = (weekly_ ? 7 : 1) * kDay;
   if (period % bin_ != Duration{0} || bins() > kMostBins || bins() < 2) {
-    out.push_back({"bin", std::string("must divide a ") + (weekly_ ? "week" : "day") +
-                              " into 2 to 8000 equal bins, got " + to_text(bin_)});
+    out.push_back({"bin",
+                   std::string("must divide a ") + (weekly_ ? "week" : "day") + " into 2 to 8000 equal bins, got " +
+                       to_text(bin_),
+                   {"period"}});
   }
   return out;
 }
