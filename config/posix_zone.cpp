@@ -13,8 +13,6 @@ using std::chrono::sys_days;
 using std::chrono::weekday;
 using std::chrono::year;
 
-constexpr Duration kDay{86'400'000};
-
 struct Date {
   char kind = 'M';  ///< M: month, week, weekday. J: day 1 to 365 without 29 February. 0: day 0 to 365.
   int month = 0, week = 0, day = 0;

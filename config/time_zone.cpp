@@ -78,12 +78,15 @@ std::optional<Header> header_of(Bytes& in) {
 std::optional<TimeZone> table_of(Bytes& in, const Header& header, std::size_t width) {
   if (!in.has(header.data(width)) || header.types == 0) return std::nullopt;
   std::vector<std::int64_t> times;
+  times.reserve(header.times);
   for (std::uint32_t i = 0; i < header.times; ++i) {
     times.push_back(width == 8 ? in.number<std::int64_t>() : in.number<std::int32_t>());
   }
   std::vector<std::uint8_t> type_of;
+  type_of.reserve(header.times);
   for (std::uint32_t i = 0; i < header.times; ++i) type_of.push_back(in.byte());
   std::vector<Duration> offsets;
+  offsets.reserve(header.types);
   for (std::uint32_t i = 0; i < header.types; ++i) {
     offsets.emplace_back(std::chrono::seconds{in.number<std::int32_t>()});
     in.skip(2);

@@ -76,10 +76,11 @@ std::vector<OptionProblem> MaxOf::problems() const {
                                    " numbers, more than 8192: choose longer bins or fewer policies"});
   }
   for (std::size_t i = 0; i < policies_.size(); ++i) {
-    const std::string place = "policies[" + std::to_string(i) + "].";
+    std::string place = "policies[";
+    place.append(std::to_string(i)).append("].");
     for (OptionProblem& problem : policies_[i]->problems()) {
-      problem.option = place + problem.option;
-      for (std::string& option : problem.involved) option = place + option;
+      problem.option.insert(0, place);
+      for (std::string& option : problem.involved) option.insert(0, place);
       out.push_back(std::move(problem));
     }
   }
@@ -111,6 +112,8 @@ std::size_t MaxOf::memory_size() const {
 CapacityProposal MaxOf::propose(const CapacityInput& input) const {
   CapacityProposal out;
   out.memory.version = kMemoryVersion;
+  // A configuration without policies is refused; were there one, it would know nothing.
+  out.known = !policies_.empty();
   const std::vector<PolicyMemory> memories = unpacked(input.memory, policies_.size());
   std::string_view decisive = "none";
   for (std::size_t i = 0; i < policies_.size(); ++i) {

@@ -80,7 +80,7 @@ double Predictive::forecast(const std::vector<double>& series, double load) cons
 }
 
 Predictive::Memory Predictive::learnt(const CapacityInput& input, double load) const {
-  const double length = static_cast<double>(interval_.count());
+  const auto length = static_cast<double>(interval_.count());
   const double now = std::floor(static_cast<double>(input.now.time_since_epoch().count()) / length);
   const std::vector<double>& n = input.memory.numbers;
   Memory out;
