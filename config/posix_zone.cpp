@@ -6,7 +6,6 @@
 namespace ebb {
 namespace {
 
-using std::chrono::day;
 using std::chrono::days;
 using std::chrono::month;
 using std::chrono::sys_days;
@@ -128,10 +127,10 @@ TimePoint moment_of(const Date& date, int y, Duration offset) {
 
 }  // namespace
 
-std::optional<std::vector<OffsetChange>> changes_by_rule(std::string_view text, TimePoint after, int last_year) {
+std::optional<std::vector<OffsetChange>> changes_by_rule(std::string_view rule_text, TimePoint after, int last_year) {
   std::vector<OffsetChange> out;
-  if (text.empty()) return out;
-  const std::optional<Rule> rule = rule_from(text);
+  if (rule_text.empty()) return out;
+  const std::optional<Rule> rule = rule_from(rule_text);
   if (!rule) return std::nullopt;
   if (!rule->changes) {
     out.push_back({after, rule->standard});
