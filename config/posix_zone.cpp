@@ -6,14 +6,11 @@
 namespace ebb {
 namespace {
 
-using std::chrono::day;
 using std::chrono::days;
 using std::chrono::month;
 using std::chrono::sys_days;
 using std::chrono::weekday;
 using std::chrono::year;
-
-constexpr Duration kDay{86'400'000};
 
 struct Date {
   char kind = 'M';  ///< M: month, week, weekday. J: day 1 to 365 without 29 February. 0: day 0 to 365.
@@ -130,10 +127,10 @@ TimePoint moment_of(const Date& date, int y, Duration offset) {
 
 }  // namespace
 
-std::optional<std::vector<OffsetChange>> changes_by_rule(std::string_view text, TimePoint after, int last_year) {
+std::optional<std::vector<OffsetChange>> changes_by_rule(std::string_view rule_text, TimePoint after, int last_year) {
   std::vector<OffsetChange> out;
-  if (text.empty()) return out;
-  const std::optional<Rule> rule = rule_from(text);
+  if (rule_text.empty()) return out;
+  const std::optional<Rule> rule = rule_from(rule_text);
   if (!rule) return std::nullopt;
   if (!rule->changes) {
     out.push_back({after, rule->standard});

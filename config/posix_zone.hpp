@@ -12,6 +12,6 @@ namespace ebb {
 
 /// When the offset changes between `after` and the end of `last_year`, by the rule. Nothing for a rule that cannot be
 /// read. An empty rule, or one without summer time, changes at most once, at `after`.
-std::optional<std::vector<OffsetChange>> changes_by_rule(std::string_view rule, TimePoint after, int last_year);
+std::optional<std::vector<OffsetChange>> changes_by_rule(std::string_view rule_text, TimePoint after, int last_year);
 
 }  // namespace ebb

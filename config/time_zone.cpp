@@ -78,12 +78,15 @@ std::optional<Header> header_of(Bytes& in) {
 std::optional<TimeZone> table_of(Bytes& in, const Header& header, std::size_t width) {
   if (!in.has(header.data(width)) || header.types == 0) return std::nullopt;
   std::vector<std::int64_t> times;
+  times.reserve(header.times);
   for (std::uint32_t i = 0; i < header.times; ++i) {
     times.push_back(width == 8 ? in.number<std::int64_t>() : in.number<std::int32_t>());
   }
   std::vector<std::uint8_t> type_of;
+  type_of.reserve(header.times);
   for (std::uint32_t i = 0; i < header.times; ++i) type_of.push_back(in.byte());
   std::vector<Duration> offsets;
+  offsets.reserve(header.types);
   for (std::uint32_t i = 0; i < header.types; ++i) {
     offsets.emplace_back(std::chrono::seconds{in.number<std::int32_t>()});
     in.skip(2);
@@ -123,16 +126,6 @@ std::vector<std::string> zones_in(const std::string& directory) {
   return out;
 }
 
-Error unknown(const std::string& name, const std::string& directory) {
-  const std::vector<std::string> known = is_zone_name(name) ? zones_in(directory) : std::vector<std::string>{};
-  const std::string otherwise = ": write an IANA name such as Europe/Berlin";
-  if (is_zone_name(name) && known.empty()) {
-    return {ErrorCode::not_found, "needs the zone files in " + directory + ": install tzdata"};
-  }
-  const std::string meant = did_you_mean(name, known);
-  return {ErrorCode::not_found, "names no time zone, got " + in_quotes(name) + (meant.empty() ? otherwise : meant)};
-}
-
 }  // namespace
 
 Result<TimeZone> parse_zone_file(std::string_view bytes, const std::string& name) {
@@ -164,11 +157,21 @@ Result<TimeZone> parse_zone_file(std::string_view bytes, const std::string& name
   return *zone;
 }
 
+std::string zone_hint(const std::string& name, const std::string& directory) {
+  const std::string meant = is_zone_name(name) ? did_you_mean(name, zones_in(directory)) : "";
+  return meant.empty() ? "; write an IANA name such as Europe/Berlin" : meant;
+}
+
 Result<TimeZone> load_time_zone(const std::string& name, const std::string& directory) {
   if (name == "UTC") return TimeZone{};
   const std::string path = directory + "/" + name;
   std::error_code failure;
-  if (!is_zone_name(name) || !std::filesystem::is_regular_file(path, failure)) return unknown(name, directory);
+  if (is_zone_name(name) && !std::filesystem::is_directory(directory, failure)) {
+    return Error{ErrorCode::not_found, "needs the zone files in " + directory + ": install tzdata"};
+  }
+  if (!is_zone_name(name) || !std::filesystem::is_regular_file(path, failure)) {
+    return Error{ErrorCode::invalid, "names no time zone, got " + in_quotes(name)};
+  }
   std::ifstream file(path, std::ios::binary);
   std::string bytes(kMostBytes, '\0');
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));

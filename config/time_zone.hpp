@@ -18,6 +18,9 @@ inline constexpr int kLastZoneYear = 2'100;
 /// "UTC" needs no file. The error goes on after the option's name: "names no time zone, got ...".
 Result<TimeZone> load_time_zone(const std::string& name, const std::string& directory = kZoneDirectory);
 
+/// What to write instead of a name that there is not; looks through all names, which takes milliseconds.
+std::string zone_hint(const std::string& name, const std::string& directory = kZoneDirectory);
+
 /// The table in one zone file's bytes.
 Result<TimeZone> parse_zone_file(std::string_view bytes, const std::string& name);
 

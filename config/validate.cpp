@@ -108,7 +108,9 @@ class Validator {
     if (service.capacity == nullptr || !report_.sound({path})) return;
     for (const OptionProblem& problem : service.capacity->problems()) {
       const std::string place = path + "." + problem.option;
-      if (report_.sound({place})) report_.add(place, problem.what);
+      bool sound = report_.sound({place});
+      for (const std::string& option : problem.involved) sound = sound && report_.sound({path + "." + option});
+      if (sound) report_.add(place, problem.what);
     }
   }
 

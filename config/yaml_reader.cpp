@@ -340,8 +340,12 @@ void YamlReader::value(const OptionInfo& info, TimeZone& v) {
   const YAML::Node* node = find(info);
   if (node == nullptr || !report_.sound({path_of(info.name)})) return;
   Result<TimeZone> zone = load_time_zone(v.name);
-  if (!zone) return wrong(*node, info, zone.error().what);
-  v = std::move(zone).value();
+  if (zone) {
+    v = std::move(zone).value();
+    return;
+  }
+  const bool hint = zone.error().code == ErrorCode::invalid && report_.count() < kHintsUpTo;
+  wrong(*node, info, zone.error().what + (hint ? zone_hint(v.name) : ""));
 }
 
 void YamlReader::finish() {

@@ -42,6 +42,7 @@ struct CapacityProposal {
 struct OptionProblem {
   std::string option;  ///< within the policy's mapping: "signals", "windows[0].from"
   std::string what;
+  std::vector<std::string> involved{};  ///< further options the rule is about; nothing is said where one is broken
 };
 
 /// A policy's memory carries a version that no other policy uses: what another one left behind is then ignored.

@@ -30,12 +30,14 @@ Gpus fill(Gpus room, const std::vector<Claim>& claims, const std::vector<Replica
 
 std::vector<Replicas> guarantees_of(const std::vector<Claim>& claims) {
   std::vector<Replicas> out;
+  out.reserve(claims.size());
   for (const Claim& claim : claims) out.push_back(std::min(claim.guarantee, claim.cap));
   return out;
 }
 
 std::vector<Replicas> caps_of(const std::vector<Claim>& claims) {
   std::vector<Replicas> out;
+  out.reserve(claims.size());
   for (const Claim& claim : claims) out.push_back(claim.cap);
   return out;
 }

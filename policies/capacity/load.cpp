@@ -95,6 +95,7 @@ void headroom_option(OptionVisitor& visitor, double& headroom) {
 
 std::vector<std::string> names_of(const std::vector<SignalTarget>& targets) {
   std::vector<std::string> names;
+  names.reserve(targets.size());
   for (const SignalTarget& target : targets) names.push_back(target.signal);
   return names;
 }

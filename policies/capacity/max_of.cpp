@@ -76,8 +76,12 @@ std::vector<OptionProblem> MaxOf::problems() const {
                                    " numbers, more than 8192: choose longer bins or fewer policies"});
   }
   for (std::size_t i = 0; i < policies_.size(); ++i) {
-    for (const OptionProblem& problem : policies_[i]->problems()) {
-      out.push_back({"policies[" + std::to_string(i) + "]." + problem.option, problem.what});
+    std::string place = "policies[";
+    place.append(std::to_string(i)).append("].");
+    for (OptionProblem& problem : policies_[i]->problems()) {
+      problem.option.insert(0, place);
+      for (std::string& option : problem.involved) option.insert(0, place);
+      out.push_back(std::move(problem));
     }
   }
   return out;
@@ -108,6 +112,8 @@ std::size_t MaxOf::memory_size() const {
 CapacityProposal MaxOf::propose(const CapacityInput& input) const {
   CapacityProposal out;
   out.memory.version = kMemoryVersion;
+  // A configuration without policies is refused; were there one, it would know nothing.
+  out.known = !policies_.empty();
   const std::vector<PolicyMemory> memories = unpacked(input.memory, policies_.size());
   std::string_view decisive = "none";
   for (std::size_t i = 0; i < policies_.size(); ++i) {

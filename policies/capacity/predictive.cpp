@@ -48,11 +48,15 @@ std::vector<OptionProblem> Predictive::problems() const {
   std::vector<OptionProblem> out = missing_signals(signals_.empty());
   if (predictor_ != Predictor::seasonal) return out;
   if (season_ < 2 * interval_ || season_ % interval_ != Duration{0}) {
-    out.push_back({"season", "must be two or more whole times adjustment_interval, got " + to_text(season_) + " with " +
-                                 to_text(interval_)});
+    out.push_back(
+        {"season",
+         "must be two or more whole times adjustment_interval, got " + to_text(season_) + " with " + to_text(interval_),
+         {"adjustment_interval", "predictor"}});
   } else if (kept() > kMostIntervals) {
-    out.push_back({"season", "must be at most 4095 times adjustment_interval, got " + to_text(season_) + " with " +
-                                 to_text(interval_)});
+    out.push_back(
+        {"season",
+         "must be at most 4095 times adjustment_interval, got " + to_text(season_) + " with " + to_text(interval_),
+         {"adjustment_interval", "predictor"}});
   }
   return out;
 }
@@ -76,7 +80,7 @@ double Predictive::forecast(const std::vector<double>& series, double load) cons
 }
 
 Predictive::Memory Predictive::learnt(const CapacityInput& input, double load) const {
-  const double length = static_cast<double>(interval_.count());
+  const auto length = static_cast<double>(interval_.count());
   const double now = std::floor(static_cast<double>(input.now.time_since_epoch().count()) / length);
   const std::vector<double>& n = input.memory.numbers;
   Memory out;

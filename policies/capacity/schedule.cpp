@@ -5,6 +5,8 @@
 namespace ebb {
 namespace {
 
+constexpr const char* kTimes = R"(must be a time of day between "00:00" and "24:00")";
+constexpr const char* kAllDay = R"(opens and closes at the same time: write from: "00:00", to: "24:00" for all day)";
 constexpr Duration kMinute{60'000};
 constexpr Duration kDay{86'400'000};
 constexpr std::array<std::string_view, 7> kDays{"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
@@ -13,7 +15,7 @@ constexpr std::array<std::string_view, 7> kDays{"mon", "tue", "wed", "thu", "fri
 std::optional<Duration> time_of_day(std::string_view text) {
   const auto digit = [&](std::size_t i) { return text[i] >= '0' && text[i] <= '9' ? text[i] - '0' : -1; };
   if (text.size() != 5 || text[2] != ':') return std::nullopt;
-  for (const std::size_t i : {0, 1, 3, 4}) {
+  for (const std::size_t i : std::array<std::size_t, 4>{0, 1, 3, 4}) {
     if (digit(i) < 0) return std::nullopt;
   }
   const int hours = digit(0) * 10 + digit(1), minutes = digit(3) * 10 + digit(4);
@@ -80,11 +82,10 @@ std::vector<OptionProblem> Schedule::problems() const {
     if (!days_named(window.days)) {
       out.push_back({path + "days", "a day is one of mon, tue, wed, thu, fri, sat, sun, or a range such as mon-fri"});
     }
-    if (!from) out.push_back({path + "from", "must be a time of day between \"00:00\" and \"24:00\""});
-    if (!to) out.push_back({path + "to", "must be a time of day between \"00:00\" and \"24:00\""});
+    if (!from) out.push_back({path + "from", kTimes});
+    if (!to) out.push_back({path + "to", kTimes});
     if (from && to && *from == *to) {
-      out.push_back(
-          {path + "to", "opens and closes at the same time: write from: \"00:00\", to: \"24:00\" for all day"});
+      out.push_back({path + "to", kAllDay, {path + "from"}});
     }
   }
   return out;

@@ -50,8 +50,10 @@ std::vector<OptionProblem> Seasonal::problems() const {
   std::vector<OptionProblem> out = missing_signals(signals_.empty());
   const Duration period = (weekly_ ? 7 : 1) * kDay;
   if (period % bin_ != Duration{0} || bins() > kMostBins || bins() < 2) {
-    out.push_back({"bin", std::string("must divide a ") + (weekly_ ? "week" : "day") +
-                              " into 2 to 8000 equal bins, got " + to_text(bin_)});
+    out.push_back({"bin",
+                   std::string("must divide a ") + (weekly_ ? "week" : "day") + " into 2 to 8000 equal bins, got " +
+                       to_text(bin_),
+                   {"period"}});
   }
   return out;
 }
@@ -131,8 +133,10 @@ double Seasonal::forecast(const Memory& memory, TimePoint now) const {
     highest = std::max(highest, profile_at(memory, now + span));
   };
   look(0);
-  for (double bend = first_bend; bend - from < std::min(bins_ahead, static_cast<double>(bins())); bend += 1) {
-    look(bend - from);
+  for (std::size_t i = 0; i < bins(); ++i) {
+    const double ahead = first_bend + static_cast<double>(i) - from;
+    if (ahead >= bins_ahead) break;
+    look(ahead);
   }
   look(bins_ahead);
   return highest < 0 ? kUnknown : highest * memory.level();

@@ -23,7 +23,7 @@ struct Bucket {
 double mean_since(const std::vector<Bucket>& buckets, double from_ms, double otherwise) {
   double sum = 0, count = 0;
   for (const Bucket& bucket : buckets) {
-    if (bucket.start_ms < from_ms) continue;
+    if (bucket.start_ms <= from_ms) continue;
     sum += bucket.sum / bucket.count;
     count += 1;
   }

@@ -1,6 +1,7 @@
 // What slows growth, and that none of it holds back a reclaim.
 #include <gtest/gtest.h>
 
+#include "policies/allocation/priority.hpp"
 #include "tests/support/builders.hpp"
 
 namespace ebb::testing {
@@ -247,6 +248,17 @@ TEST(Allocation, AGuaranteeComesFirstButNeverOutOfTheReserve) {
   const Decision tight = decide_on(Seen(100).chat(80).replicas("c", kChat, 8), config);
   EXPECT_EQ(count_of(tight, ActionKind::start, kSl), 5) << "8 replicas is chat's maximum; 5 GPUs are left\n"
                                                         << story(tight);
+}
+
+TEST(Allocation, AHigherPriorityTakesTheSlackWhereThePoolSaysSo) {
+  Config config = two_jobs(1, 1);
+  config.jobs[1].priority = 1;
+  EXPECT_EQ(count_of(decide_on(quiet(100), config), ActionKind::start, kSl), 6) << "max_min does not look at it";
+  config.pools[0].allocation = std::make_shared<PriorityAllocation>();
+  const Decision d = decide_on(quiet(100), config);
+  EXPECT_EQ(count_of(d, ActionKind::start, kSl), 12) << story(d);
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 0);
+  EXPECT_TRUE(says(d, "allocate.priority"));
 }
 
 TEST(Allocation, WhatOneJobDoesNotWantGoesToTheOther) {

@@ -1,6 +1,10 @@
 #include <gtest/gtest.h>
 
 #include "policies/allocation/max_min.hpp"
+#include "policies/allocation/priority.hpp"
+#include "policies/registry.hpp"
+#include "policies/victim/cheapest_return.hpp"
+#include "policies/victim/least_lost.hpp"
 #include "policies/victim/newest.hpp"
 #include "tests/support/builders.hpp"
 
@@ -11,9 +15,14 @@ Claim claim(double weight, int cap, int gpus = 1, int guarantee = 0) {
   return {JobId("j"), weight, Replicas{guarantee}, Replicas{cap}, Gpus{gpus}};
 }
 
-std::vector<int> shared(int slack, std::vector<Claim> claims) {
+Claim at_priority(int priority, Claim claim) {
+  claim.priority = priority;
+  return claim;
+}
+
+std::vector<int> shared(int slack, const std::vector<Claim>& claims, const AllocationPolicy& policy = MaxMin{}) {
   std::vector<int> out;
-  for (const Replicas given : MaxMin{}.share(Gpus{slack}, claims)) out.push_back(given.count);
+  for (const Replicas given : policy.share(Gpus{slack}, claims)) out.push_back(given.count);
   return out;
 }
 
@@ -43,29 +52,96 @@ TEST(MaxMin, SharesAsTheTableSays) {
   for (const Row& row : rows) EXPECT_EQ(shared(row.slack, row.claims), row.given) << row.what << ", line " << row.line;
 }
 
-TEST(MaxMin, NeverGivesMoreThanThereIs) {
-  for (int slack = 0; slack < 40; ++slack) {
-    const std::vector<Claim> claims{claim(1, 5, 3, 2), claim(2.5, 9, 2), claim(0.1, 7, 5, 1), claim(7, 2, 8)};
-    const auto given = MaxMin{}.share(Gpus{slack}, claims);
-    int used = 0;
-    for (std::size_t i = 0; i < claims.size(); ++i) {
-      EXPECT_LE(given[i], claims[i].cap);
-      used += given[i].count * claims[i].gpus_per_replica.count;
-    }
-    EXPECT_LE(used, slack);
+TEST(Priority, SharesAsTheTableSays) {
+  const std::vector<Row> rows{
+      {__LINE__, "the higher takes all it can use", 10, {claim(9, 99), at_priority(1, claim(1, 99))}, {0, 10}},
+      {__LINE__, "and leaves what it cannot", 10, {claim(1, 99), at_priority(1, claim(1, 4))}, {6, 4}},
+      {__LINE__, "guarantees before priority", 10, {claim(1, 99, 1, 3), at_priority(1, claim(1, 99))}, {3, 7}},
+      {__LINE__, "the higher guarantee first", 4, {at_priority(-1, claim(1, 99, 1, 3)), claim(1, 99, 1, 3)}, {1, 3}},
+      {__LINE__,
+       "equals share by weight",
+       9,
+       {at_priority(5, claim(2, 99)), at_priority(5, claim(1, 99)), claim(1, 99)},
+       {6, 3, 0}},
+      {__LINE__, "too large for the rest", 3, {claim(1, 99), at_priority(1, claim(1, 99, 2))}, {1, 1}},
+      {__LINE__, "no claims", 4, {}, {}},
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(shared(row.slack, row.claims, PriorityAllocation{}), row.given) << row.what << ", line " << row.line;
   }
 }
 
-TEST(Newest, WhoServesNobodyLeavesFirstThenTheYoungest) {
-  const auto candidate = [](const char* id, LeasePhase phase, double started) {
-    return Candidate{ReplicaId(id), phase, at_second(started), at_second(started), Gpus{1}};
-  };
-  const auto order =
-      NewestVictim{}.order({candidate("old", LeasePhase::serving, 1), candidate("young", LeasePhase::serving, 9),
-                            candidate("starting", LeasePhase::starting, 5), candidate("twin", LeasePhase::serving, 9)});
+TEST(Allocation, NeverGivesMoreThanThereIs) {
+  for (const auto name : allocation_policies()) {
+    for (int slack = 0; slack < 40; ++slack) {
+      const std::vector<Claim> claims{claim(1, 5, 3, 2), at_priority(2, claim(2.5, 9, 2)), claim(0.1, 7, 5, 1),
+                                      at_priority(-3, claim(7, 2, 8))};
+      const auto given = make_allocation(name)->share(Gpus{slack}, claims);
+      int used = 0;
+      for (std::size_t i = 0; i < claims.size(); ++i) {
+        EXPECT_LE(given[i], claims[i].cap);
+        used += given[i].count * claims[i].gpus_per_replica.count;
+      }
+      EXPECT_LE(used, slack) << name;
+    }
+  }
+}
+
+Candidate candidate(const char* id, LeasePhase phase, double started, double since) {
+  Candidate out{ReplicaId(id), phase, at_second(since), at_second(started), Gpus{1}};
+  out.age = at_second(100) - at_second(started);
+  return out;
+}
+
+Candidate working(const char* id, std::optional<double> rollouts, double started = 1) {
+  Candidate out = candidate(id, LeasePhase::serving, started, started);
+  out.in_flight = rollouts;
+  return out;
+}
+
+std::vector<std::string> order_of(const VictimPolicy& policy, std::vector<Candidate> candidates) {
   std::vector<std::string> names;
-  for (const Candidate& c : order) names.push_back(c.replica.value);
+  for (const Candidate& c : policy.order(std::move(candidates))) names.push_back(c.replica.value);
+  return names;
+}
+
+TEST(Newest, WhoServesNobodyLeavesFirstThenTheYoungest) {
+  const auto names =
+      order_of(NewestVictim{},
+               {candidate("old", LeasePhase::serving, 1, 1), candidate("young", LeasePhase::serving, 9, 9),
+                candidate("starting", LeasePhase::starting, 5, 5), candidate("twin", LeasePhase::serving, 9, 9)});
   EXPECT_EQ(names, (std::vector<std::string>{"starting", "young", "twin", "old"}));
+}
+
+TEST(LeastLost, WhoWorksOnTheFewestRolloutsLeavesFirst) {
+  const auto names = order_of(LeastLostVictim{}, {working("nine", 9), working("none", 0), working("three", 3),
+                                                  candidate("starting", LeasePhase::starting, 5, 5)});
+  EXPECT_EQ(names, (std::vector<std::string>{"starting", "none", "three", "nine"}));
+}
+
+TEST(LeastLost, UnknownCountsAsTheMost) {
+  const auto names = order_of(LeastLostVictim{}, {working("unknown", std::nullopt), working("busy", 1e9)});
+  EXPECT_EQ(names, (std::vector<std::string>{"busy", "unknown"}));
+}
+
+TEST(LeastLost, BetweenEqualsTheYoungestLeaves) {
+  const auto names = order_of(LeastLostVictim{}, {working("a", std::nullopt, 1), working("b", std::nullopt, 7),
+                                                  working("c", std::nullopt, 7), working("d", std::nullopt, 3)});
+  EXPECT_EQ(names, (std::vector<std::string>{"c", "b", "d", "a"}));
+}
+
+TEST(CheapestReturn, WhoDoesNotServeYetLeavesBeforeWhoStartedFast) {
+  const auto names =
+      order_of(CheapestReturnVictim{},
+               {candidate("slow", LeasePhase::serving, 10, 70), candidate("fast", LeasePhase::serving, 1, 21),
+                candidate("starting", LeasePhase::starting, 5, 5), candidate("syncing", LeasePhase::syncing, 3, 50)});
+  EXPECT_EQ(names, (std::vector<std::string>{"starting", "syncing", "fast", "slow"}));
+}
+
+TEST(CheapestReturn, BetweenEqualStartsTheYoungerLeaves) {
+  const auto names = order_of(CheapestReturnVictim{}, {candidate("old", LeasePhase::serving, 1, 21),
+                                                       candidate("young", LeasePhase::serving, 50, 70)});
+  EXPECT_EQ(names, (std::vector<std::string>{"young", "old"}));
 }
 
 }  // namespace

@@ -2,28 +2,10 @@
 
 #include "policies/capacity/fixed.hpp"
 #include "policies/capacity/target_tracking.hpp"
-#include "tests/support/builders.hpp"
+#include "tests/policies/probe.hpp"
 
 namespace ebb::testing {
 namespace {
-
-/// One proposal; the memory is handed on from call to call.
-struct Probe {
-  std::shared_ptr<const CapacityPolicy> policy;
-  PolicyMemory memory{};
-  CapacityProposal last{};
-
-  int need(double second, double in_flight, int ready = 0) {
-    std::map<std::string, SignalSeen> signals;
-    signals["in_flight"].value = Sample<double>{in_flight, at_second(second)};
-    return need_of(second, signals, ready);
-  }
-  int need_of(double second, const std::map<std::string, SignalSeen>& signals, int ready = 0) {
-    last = policy->propose({kChat, signals, Replicas{ready}, Replicas{0}, Replicas{100}, memory, at_second(second)});
-    memory = last.memory;
-    return last.need.count;
-  }
-};
 
 struct Row {
   int line;
@@ -122,6 +104,19 @@ TEST(TargetTracking, APartialSumIsALowerBound) {
   signals["in_flight"] = {Missing{"2 of 3 replicas reported", at_second(0)}, 24.0};
   EXPECT_EQ(probe.need_of(0, signals), 3);
   EXPECT_FALSE(probe.last.known);
+}
+
+TEST(TargetTracking, HeadroomMultipliesTheLoad) {
+  Probe probe{policy_with("target_tracking", {{"headroom", 0.25}, {"stabilisation", 0}, {"tolerance", 0}}, 8)};
+  EXPECT_EQ(probe.need(0, 64), 10);
+  EXPECT_EQ(probe.need(1, 0), 0) << "a share of nothing is nothing";
+  EXPECT_TRUE(probe.said("need.headroom"));
+}
+
+TEST(TargetTracking, AVeryLongStaircaseKeepsTooMuchRatherThanTooLittle) {
+  Probe probe{policy_with("target_tracking", {{"stabilisation", 86'400}, {"tolerance", 0}})};
+  for (int i = 0; i < 3'000; ++i) EXPECT_EQ(probe.need(i, 5'000 - i), 5'000) << i;
+  EXPECT_EQ(probe.memory.numbers.size(), 1'024u);
 }
 
 TEST(Fixed, IsWhatItSays) {

@@ -47,7 +47,9 @@ class OptionWriter final : public OptionVisitor {
   }
   void value(const OptionInfo&, std::vector<std::string>&) override {}
   void value(const OptionInfo&, std::map<std::string, std::string>&) override {}
-  void choice(const OptionInfo&, int&, std::span<const std::string_view>) override {}
+  void choice(const OptionInfo& i, int& index, std::span<const std::string_view>) override {
+    write(i, [&](double n) { index = static_cast<int>(n); });
+  }
   void object(const OptionInfo&, const std::function<void(OptionVisitor&)>& fields) override { fields(*this); }
   void list(const OptionInfo& i, std::size_t, const std::function<void(std::size_t)>& resize,
             const std::function<void(std::size_t, OptionVisitor&)>& element) override {

@@ -1,0 +1,86 @@
+// Policies with lists, zones and policies of their own, out of YAML.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "config/describe.hpp"
+#include "config/load.hpp"
+
+namespace ebb {
+namespace {
+
+std::string with_capacity(const std::string& capacity) {
+  return "pools: [{name: p, gpus: 8}]\n"
+         "services:\n"
+         "  - name: chat\n"
+         "    capacity: " +
+         capacity +
+         "\n"
+         "    deployments: [{pool: p, max: 4, sources: [{targets: [\"http://127.0.0.1:8000\"]}]}]\n";
+}
+
+Config loaded(const std::string& capacity) {
+  const Loaded out = load_config_text(with_capacity(capacity), "x.yaml");
+  EXPECT_TRUE(out.config) << to_text(out.problems);
+  return out.config.value_or(Config{});
+}
+
+constexpr const char* kNested =
+    "{policy: max_of, policies: [{policy: fixed, replicas: 3}, {tolerance: 0.2}, "
+    "{policy: schedule, time_zone: Europe/Berlin, windows: [{days: [mon-fri], from: \"08:00\", to: \"20:00\", "
+    "replicas: 9}]}]}";
+
+int need_at(const Config& config, const char* at) {
+  const DeploymentId id("chat@p");
+  std::map<std::string, SignalSeen> signals;
+  signals["in_flight"].value = Sample<double>{1, from_iso(at).value()};
+  const PolicyMemory memory;
+  const CapacityInput input{id, signals, Replicas{1}, Replicas{0}, Replicas{100}, memory, from_iso(at).value()};
+  return config.services.at(0).capacity->propose(input).need.count;
+}
+
+TEST(NestedPolicies, AreReadWithTheirOptions) {
+  const Config config = loaded(kNested);
+  EXPECT_EQ(need_at(config, "2026-07-15T06:00:00Z"), 9) << "08:00 in Berlin, on a Wednesday";
+  EXPECT_EQ(need_at(config, "2026-07-15T05:59:59Z"), 3);
+  EXPECT_EQ(need_at(config, "2026-01-14T06:30:00Z"), 3) << "07:30 in winter";
+}
+
+TEST(NestedPolicies, DescribeReadsBackAsItself) {
+  for (const char* capacity :
+       {kNested, "{policy: schedule}", "{policy: surge}", "{policy: threshold}", "{policy: predictive}",
+        "{policy: seasonal, time_zone: Asia/Kolkata}", "{policy: max_of, policies: [{policy: seasonal, bin: 1h}]}"}) {
+    const Config config = loaded(capacity);
+    const std::string text = describe(config);
+    const Loaded again = load_config_text(text, "again.yaml");
+    ASSERT_TRUE(again.config) << to_text(again.problems) << text;
+    EXPECT_EQ(describe(*again.config), text);
+    EXPECT_EQ(again.config->hash, config.hash);
+  }
+}
+
+TEST(NestedPolicies, AskForSignalsTheSourcesMustGive) {
+  const Loaded out = load_config_text(
+      with_capacity("{policy: max_of, policies: [{policy: surge, signals: [{signal: in_flght}]}]}"), "x.yaml");
+  ASSERT_FALSE(out.config);
+  EXPECT_NE(to_text(out.problems).find("did you mean 'in_flight'?"), std::string::npos) << to_text(out.problems);
+}
+
+TEST(NestedPolicies, StandInTheSchemaOneLevelDeep) {
+  const auto schema = nlohmann::json::parse(config_schema());
+  const auto& choices = schema.at("properties").at("services").at("items").at("properties").at("capacity").at("oneOf");
+  for (const auto& choice : choices) {
+    if (choice.at("properties").at("policy").at("const") != "max_of") continue;
+    std::vector<std::string> inner;
+    for (const auto& one : choice.at("properties").at("policies").at("items").at("oneOf")) {
+      inner.push_back(one.at("properties").at("policy").at("const"));
+    }
+    EXPECT_EQ(inner, (std::vector<std::string>{"fixed", "predictive", "schedule", "seasonal", "surge",
+                                               "target_tracking", "threshold"}));
+    return;
+  }
+  FAIL() << "no max_of";
+}
+
+}  // namespace
+}  // namespace ebb
