@@ -168,7 +168,8 @@ struct BacktestConfig {
   Duration rl_start{90'000};
   Duration rl_drain{60'000};
   Duration rl_evict{5'000};
-  Duration owner_sync{15'000};  ///< owner external: how often it decides, and over which window it takes the largest need
+  // owner external: how often it decides, and over how long it takes the largest need
+  Duration owner_sync{15'000};
   Duration owner_window{300'000};
   Duration learn{0};  ///< the trace's first part teaches and does not count
   double rollout_median_s = 120;

@@ -36,6 +36,7 @@ class Finder final : public OptionVisitor {
   void selected(const OptionInfo& i, const std::string&, std::span<const std::string_view> names,
                 const std::function<bool(const std::string&)>& select,
                 const std::function<void(OptionVisitor&)>& fields) override {
+    if (path_.starts_with("backtest")) return;  // the services' policies again
     for (const std::string_view name : names) {
       if (select(std::string(name))) inside(i, std::string(kMark) + std::string(name), fields);
     }

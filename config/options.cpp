@@ -107,7 +107,8 @@ static void options(PoolConfig& c, OptionVisitor& v) {
 
 static void options(FleetConfig& c, OptionVisitor& v) {
   v.value({"name", "Name of the fleet: the system that runs replicas.", true}, c.name.value);
-  word(v, {"kind", "process: local processes, one ebb-shim beside each. simulated: for back-tests only."}, c.kind, kFleetKinds);
+  word(v, {"kind", "process: local processes, one ebb-shim beside each. simulated: for back-tests only."}, c.kind,
+       kFleetKinds);
   v.value({"pool", "The pool whose GPUs are its slots.", true}, c.pool.value);
   v.value({"directory", "Replica records, locks and logs. Empty: fleets/<name> in state_dir."}, c.directory);
   v.value({"gpu_ids", "Values for CUDA_VISIBLE_DEVICES, one per GPU of the pool. Empty: 0, 1, 2, ..."}, c.gpu_ids);

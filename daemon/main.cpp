@@ -3,10 +3,22 @@
 #include <iostream>
 
 #include "config/load.hpp"
+#include "daemon/api/assets.hpp"
 #include "daemon/app.hpp"
 #include "daemon/backtest/backtest.hpp"
 #include "daemon/commands.hpp"
 #include "daemon/version.hpp"
+
+namespace {
+
+std::string_view asset(std::string_view path) {
+  for (const ebb::Asset& found : ebb::assets()) {
+    if (found.path == path) return found.body;
+  }
+  return {};
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{"ebbd: when production ebbs, RL flows", "ebbd"};
@@ -34,11 +46,12 @@ int main(int argc, char** argv) {
   why->callback([&] { status = ebb::explain_command(explain, std::cout, std::cerr); });
 
   ebb::backtest::Options backtest;
+  backtest.chart = {asset("/dygraph.min.js"), asset("/dygraph.min.css")};
   auto* past = app.add_subcommand("backtest", "what policies would have made of a trace of production traffic");
   past->add_option("--config", backtest.config_path, "configuration file")->required();
   past->add_option("--trace", backtest.trace, "CSV file; default: backtest.trace, or a synthetic week");
   past->add_option("--policy", backtest.policies,
-                   "a name out of backtest.policies, or a built-in policy; default: the service's own and all of these");
+                   "a name out of backtest.policies, or a built-in policy; default: the service's own and these");
   past->add_option("--format", backtest.format, "table, json or html")
       ->check(CLI::IsMember({"table", "json", "html"}))
       ->capture_default_str();

@@ -34,7 +34,7 @@ std::unique_ptr<P> make() {
 
 // Sorted by name. A new policy is one line here.
 constexpr std::array kCapacity{
-    Entry<CapacityPolicy>{"conformal", "Keeps the load's possible rise within a reclaim, at a miss rate that is held to.",
+    Entry<CapacityPolicy>{"conformal", "Keeps what may be needed before RL is gone, at a miss rate that is held to.",
                           make<CapacityPolicy, Conformal>},
     Entry<CapacityPolicy>{"fixed", "A constant number of replicas.", make<CapacityPolicy, FixedCapacity>},
     Entry<CapacityPolicy>{"max_of", "The largest need of several policies.", make<CapacityPolicy, MaxOf>},

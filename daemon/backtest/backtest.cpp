@@ -150,7 +150,7 @@ int command(const Options& options, std::ostream& out, std::ostream& err) {
   comparison.trace = trace->name;
   comparison.config_hash = config.hash;
   const std::string text = options.format == "json"   ? json(comparison)
-                           : options.format == "html" ? page(comparison)
+                           : options.format == "html" ? page(comparison, options.chart)
                                                       : table(comparison);
   if (options.out.empty()) {
     out << text;

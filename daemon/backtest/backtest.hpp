@@ -3,6 +3,7 @@
 
 #include <iosfwd>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/backtest/simulation.hpp"
@@ -35,8 +36,13 @@ double goodput(const RunResult& run, const Oracle& oracle);
 std::string table(const Comparison& comparison);
 /// {trace, seed, config_hash, policies: [{name, efficiency, ...}]}; keys are stable.
 std::string json(const Comparison& comparison);
+/// The chart library that a page carries along: dygraphs, as text.
+struct ChartLibrary {
+  std::string_view script;
+  std::string_view style;
+};
 /// One page with everything in it: curves that zoom, and the table.
-std::string page(const Comparison& comparison);
+std::string page(const Comparison& comparison, const ChartLibrary& chart);
 
 struct Options {
   std::string config_path;
@@ -47,6 +53,7 @@ struct Options {
   int seed = -1;                 ///< these four: negative is the configuration's
   double bridge = -1;
   double scale_to_peak = -1;
+  ChartLibrary chart;  ///< for html
 };
 
 /// Exit status: 0, 1 (a trace or file that cannot be used) or 2 (a configuration that cannot).

@@ -25,8 +25,7 @@ double work_of(double prompt, double output, const DemandOptions& options) {
 std::vector<Point> points_of(const Trace& trace, const DemandOptions& options) {
   std::vector<Point> points;
   for (const TraceRow& row : trace.rows) {
-    points.push_back(
-        {row.time_s, row.requests_per_s, work_of(row.prompt_tokens, row.output_tokens, options), false});
+    points.push_back({row.time_s, row.requests_per_s, work_of(row.prompt_tokens, row.output_tokens, options), false});
   }
   std::size_t last = points.size();  // the last row with traffic
   for (std::size_t i = 0; i < points.size(); ++i) {
@@ -73,7 +72,7 @@ DemandSeries from_rows(const Trace& trace, const DemandOptions& options) {
     const double share = (now_s - a.time_s) / (b.time_s - a.time_s);
     const double rate = std::lerp(a.rate, b.rate, share) * (1 + spread * bridge);
     out.load.push_back(std::max(rate, 0.0) * std::lerp(a.work, b.work, share));
-    out.gap.push_back(a.gap || (b.gap && now_s > a.time_s));
+    out.gap.push_back((a.gap && now_s < b.time_s) || (b.gap && now_s > a.time_s));
   }
   return out;
 }

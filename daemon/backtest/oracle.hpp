@@ -11,12 +11,12 @@ namespace ebb::backtest {
 
 struct OracleInput {
   Duration tick{5'000};
-  std::vector<int> free;    ///< GPUs production does not want, per tick
-  std::vector<bool> gap;    ///< ticks that do not count, as if they had not been
-  std::size_t first = 0;    ///< ticks before it teach and do not count
-  Gpus each{1};             ///< GPUs of one RL replica
-  Duration start{90'000};   ///< start-up of an RL replica
-  Duration give_back{0};    ///< the fastest enabled reclaim, plus production's start-up where Ebb scales it
+  std::vector<int> free;   ///< GPUs production does not want, per tick
+  std::vector<bool> gap;   ///< ticks that do not count, as if they had not been
+  std::size_t first = 0;   ///< ticks before it teach and do not count
+  Gpus each{1};            ///< GPUs of one RL replica
+  Duration start{90'000};  ///< start-up of an RL replica
+  Duration give_back{0};   ///< the fastest enabled reclaim, plus production's start-up where Ebb scales it
 };
 
 struct Oracle {

@@ -4,30 +4,26 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "daemon/api/assets.hpp"
 #include "daemon/backtest/backtest.hpp"
 
 namespace ebb::backtest {
 namespace {
 
-// Points a curve is drawn with. A fortnight of 5 s ticks has 240,000; of each bucket the page gets the extremes, so that
-// no spike is averaged away.
+// Points a curve is drawn with. A fortnight of 5 s ticks has 240,000; of each bucket the page gets the extremes, so
+// that no spike is averaged away.
 constexpr std::size_t kPoints = 6'000;
-
-std::string_view asset(std::string_view path) {
-  for (const Asset& found : assets()) {
-    if (found.path == path) return found.body;
-  }
-  return {};
-}
 
 std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (c == '&') out += "&amp;";
-    else if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else out += c;
+    if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else
+      out += c;
   }
   return out;
 }
@@ -77,7 +73,7 @@ select, button { font: inherit; padding: 2px 8px; } .quiet { color: #667; }
 
 }  // namespace
 
-std::string page(const Comparison& comparison) {
+std::string page(const Comparison& comparison, const ChartLibrary& chart) {
   nlohmann::json runs = nlohmann::json::array();
   for (const RunResult& run : comparison.runs) {
     runs.push_back({{"name", run.name}, {"rows", curve_of(comparison.world, run)}});
@@ -93,9 +89,9 @@ std::string page(const Comparison& comparison) {
       "<div id=\"legend\"></div><div id=\"chart\"></div>\n<pre>{table}</pre>\n"
       "<script type=\"application/json\" id=\"data\">{data}</script>\n<script>{dygraphs}</script>\n"
       "<script>{script}</script>\n</html>\n",
-      fmt::arg("title", escaped(comparison.trace)), fmt::arg("dygraphs_css", asset("/dygraph.min.css")),
-      fmt::arg("style", kStyle), fmt::arg("table", escaped(table(comparison))), fmt::arg("data", data),
-      fmt::arg("dygraphs", asset("/dygraph.min.js")), fmt::arg("script", kScript));
+      fmt::arg("title", escaped(comparison.trace)), fmt::arg("dygraphs_css", chart.style), fmt::arg("style", kStyle),
+      fmt::arg("table", escaped(table(comparison))), fmt::arg("data", data), fmt::arg("dygraphs", chart.script),
+      fmt::arg("script", kScript));
 }
 
 }  // namespace ebb::backtest

@@ -6,8 +6,9 @@ namespace ebb::backtest {
 namespace {
 
 constexpr double kNormal95 = 1.6448536269514722;
-// After so many mean lengths a slot no longer knows when it began, and its state is drawn instead of replayed.
-constexpr double kForgotten = 8;
+// After so many mean lengths a slot no longer knows when it began, and its state is drawn instead of replayed. Lengths
+// have a heavy tail: after 8 of them rollouts are still a third younger than they will be.
+constexpr double kForgotten = 100;
 
 }  // namespace
 

@@ -9,8 +9,8 @@ namespace ebb::backtest {
 struct RolloutOptions {
   double median_s = 120;
   double p95_s = 900;
-  int per_replica = 32;        ///< a replica always holds as many
-  bool handoff = false;        ///< what does not end in time moves on instead of being lost
+  int per_replica = 32;          ///< a replica always holds as many
+  bool handoff = false;          ///< what does not end in time moves on instead of being lost
   Duration handoff_cost{2'000};  ///< of moving one: its prefill once more
 };
 

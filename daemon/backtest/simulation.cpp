@@ -14,8 +14,8 @@ constexpr TimePoint kBegin{std::chrono::sys_days{std::chrono::year{2024} / 1 / 1
 
 /// What the fleet knows of a replica and does not tell.
 struct Body {
-  TimePoint due{};      ///< ready (starting) or gone (draining)
-  TimePoint served{};   ///< since when it serves
+  TimePoint due{};     ///< ready (starting) or gone (draining)
+  TimePoint served{};  ///< since when it serves
   bool job = false;
 };
 
@@ -65,8 +65,10 @@ class Simulation {
         continue;
       }
       if (now_ >= bodies_[i].due) {
-        if (replica.phase == ReplicaPhase::starting) enter(i, ReplicaPhase::ready);
-        else if (replica.phase == ReplicaPhase::draining) enter(i, ReplicaPhase::gone);
+        if (replica.phase == ReplicaPhase::starting)
+          enter(i, ReplicaPhase::ready);
+        else if (replica.phase == ReplicaPhase::draining)
+          enter(i, ReplicaPhase::gone);
       }
       ++i;
     }
@@ -134,8 +136,10 @@ class Simulation {
 
   void apply(const Plan& plan) {
     for (const Action& action : plan.actions) {
-      if (action.kind == ActionKind::start) start(action);
-      else leave(action);
+      if (action.kind == ActionKind::start)
+        start(action);
+      else
+        leave(action);
     }
   }
 
@@ -260,7 +264,7 @@ class Simulation {
   State state_;
   std::vector<Body> bodies_;  ///< parallel to the view's replicas
   Gpus held_rl_, serving_rl_, held_production_, ready_production_;
-  std::vector<int> taken_;            ///< external: replicas production held, per tick
+  std::vector<int> taken_;           ///< external: replicas production held, per tick
   std::vector<std::size_t> rising_;  ///< ticks of the last start-up with ascending `taken_`: the front is the least
 
   std::int64_t counted_ = 0, blind_ = 0, minutes_ = 0, short_minutes_ = 0;

@@ -144,8 +144,8 @@ Trace synthetic_week(int seed) {
     const double hour = minute / 60.0 - 24 * std::floor(minute / 1'440.0);
     const bool weekend = minute / 1'440 >= 5;
     const auto hump = [&](double at, double width) { return std::exp(-std::pow((hour - at) / width, 2)); };
-    const double day = 0.18 + (weekend ? 0.35 : 1.0) * (0.62 * hump(10.5, 2.6) + 0.7 * hump(15.5, 3.2)) +
-                       0.22 * hump(21, 2.0);
+    const double day =
+        0.18 + (weekend ? 0.35 : 1.0) * (0.62 * hump(10.5, 2.6) + 0.7 * hump(15.5, 3.2)) + 0.22 * hump(21, 2.0);
     wander += -wander / 30 + 0.012 * random.normal();
     // Twice a day on average somebody sends half as much again for a quarter of an hour.
     if (random.uniform() < 2.0 / 1'440) burst = 0.5;

@@ -96,13 +96,11 @@ OracleInput oracle_input(const World& world) {
 std::optional<Error> unusable(const Config& config, const Trace& trace) {
   const BacktestConfig& model = config.backtest;
   const auto refuse = [](const std::string& what) { return Error{ErrorCode::invalid, what, false}; };
-  for (const auto& [name, span] : {std::pair{"observe_delay", model.observe_delay},
-                                   std::pair{"production_start", model.production_start},
-                                   std::pair{"rl_start", model.rl_start},
-                                   std::pair{"rl_drain", model.rl_drain},
-                                   std::pair{"rl_evict", model.rl_evict},
-                                   std::pair{"owner_sync", model.owner_sync},
-                                   std::pair{"owner_window", model.owner_window}}) {
+  for (const auto& [name, span] :
+       {std::pair{"observe_delay", model.observe_delay}, std::pair{"production_start", model.production_start},
+        std::pair{"rl_start", model.rl_start}, std::pair{"rl_drain", model.rl_drain},
+        std::pair{"rl_evict", model.rl_evict}, std::pair{"owner_sync", model.owner_sync},
+        std::pair{"owner_window", model.owner_window}}) {
     if (span % config.tick != Duration{0}) {
       return refuse(fmt::format("backtest.{} must be a multiple of the tick, got {} with tick {}", name, to_text(span),
                                 to_text(config.tick)));
@@ -137,8 +135,7 @@ Result<World> world_of(const Config& config, const Trace& trace) {
   const Replicas most =
       std::min(world.production().max, fitting(world.pool().gpus, world.production().gpus_per_replica));
   world.need = needed(world.demand.load, model.target_utilisation, world.production().min, most);
-  world.wanted =
-      world.external() ? wanted(world.need, config.tick, model.owner_sync, model.owner_window) : world.need;
+  world.wanted = world.external() ? wanted(world.need, config.tick, model.owner_sync, model.owner_window) : world.need;
   world.first = static_cast<std::size_t>(model.learn / config.tick);
   world.baseline = world.external() ? baseline_of(world) : 0;
   world.oracle = oracle_of(oracle_input(world));

@@ -18,7 +18,7 @@ struct Shortfall {
 };
 
 struct World {
-  Config config;       ///< one pool, one service, one job, one simulated fleet; without a capacity policy's choice
+  Config config;  ///< one pool, one service, one job, one simulated fleet; without a capacity policy's choice
   DemandSeries demand;
   std::vector<int> need;    ///< production replicas per tick
   std::vector<int> wanted;  ///< what production's owner wants; equals `need` where Ebb is the owner

@@ -7,6 +7,7 @@
 
 #include "daemon/ctl/commands.hpp"
 #include "daemon/ctl/show.hpp"
+#include "daemon/ctl/table.hpp"
 #include "daemon/version.hpp"
 
 namespace {
@@ -176,11 +177,6 @@ void add_top(CLI::App& app, Line& line, Run& run) {
   });
 }
 
-bool wants_colours(bool terminal) {
-  const char* no_color = std::getenv("NO_COLOR");
-  return terminal && (no_color == nullptr || *no_color == '\0');
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -206,7 +202,7 @@ int main(int argc, char** argv) {
     return app.exit(bad) == 0 ? kOk : kUsage;
   }
   const bool terminal = ::isatty(STDOUT_FILENO) != 0;
-  const Output output{std::cout, std::cerr, line.json, wants_colours(terminal), terminal};
+  const Output output{std::cout, std::cerr, line.json, wants_colours(terminal, std::getenv("NO_COLOR")), terminal};
   try {
     Client client(line.url, line.token_file);
     return run(client, output);

@@ -82,6 +82,10 @@ std::string harmless(std::string_view text) {
   return out;
 }
 
+bool wants_colours(bool terminal, const char* no_color) {
+  return terminal && (no_color == nullptr || *no_color == '\0');
+}
+
 std::string coloured(std::string_view text, Colour colour, bool colours) {
   if (!colours || colour == Colour::none) return std::string(text);
   const char* code = colour == Colour::good    ? "32"

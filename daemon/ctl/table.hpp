@@ -15,6 +15,9 @@ std::size_t display_width(std::string_view text);
 /// Without control characters and broken UTF-8: what comes from elsewhere must not write escape sequences.
 std::string harmless(std::string_view text);
 
+/// Whether output gets colours: on a terminal, unless NO_COLOR is set to something (no-color.org). Null: not set.
+bool wants_colours(bool terminal, const char* no_color);
+
 /// The text in this colour, or as it is when `colours` is false.
 std::string coloured(std::string_view text, Colour colour, bool colours);
 

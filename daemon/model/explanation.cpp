@@ -48,8 +48,8 @@ constexpr std::array kSentences{
              "{subject}: {predictor} forecast of {prediction} replicas of load for this {interval}, {load} now, "
              "{headroom_percent}% headroom: {need} replicas"},
     Sentence{"need.conformal",
-             "{subject}: at most {location} replicas of load within the last {window}, which may rise by {margin} within "
-             "{horizon} (budget {budget_percent}%, missed so far {missed_percent}%): {need} replicas"},
+             "{subject}: at most {location} replicas of load within the last {window}, which may rise by {margin} "
+             "within {horizon} (budget {budget_percent}%, missed so far {missed_percent}%): {need} replicas"},
     Sentence{"need.seasonal",
              "{subject}: up to {forecast} replicas of load within {lead} at {level_percent}% of what is usual, {load} "
              "now, {headroom_percent}% headroom: {need} replicas"},

@@ -146,7 +146,9 @@ ReloadStatus LiveConfig::reload(TimePoint now) {
   seen_ = stamp();
   Loaded loaded = load_config(path_);
   std::string problems = to_text(loaded.problems);
-  if (loaded.config) problems = to_text(without_fleet(loaded, path_)) + to_text(Refusals(*current_, loaded, path_).found());
+  if (loaded.config) {
+    problems = to_text(without_fleet(loaded, path_)) + to_text(Refusals(*current_, loaded, path_).found());
+  }
   status_ = {problems.empty(), now, problems};
   if (status_.ok) current_ = std::make_shared<const Config>(std::move(*loaded.config));
   return status_;

@@ -44,10 +44,10 @@ constexpr std::array<Expert, kExperts> kKinds{
 struct Pending {
   double at_ms = -1;  ///< negative: none
   double until_ms = 0;
-  double largest = 0;   ///< load since then
+  double largest = 0;  ///< load since then
   double location = 0;
   double load = 0;
-  double bound = 0;  ///< location + margin
+  double bound = 0;                     ///< location + margin
   std::array<double, kExperts> unit{};  ///< each expert's scale x load^gamma
 };
 
@@ -133,9 +133,9 @@ struct Conformal::Forecast {
 
 void Conformal::options(OptionVisitor& visitor) {
   signal_options(visitor, signals_);
-  visitor.value({"shortfall_budget",
-                 "Share of horizons in which the load may exceed what was kept; held to over the long run."},
-                budget_, {1e-6, 0.5});
+  visitor.value(
+      {"shortfall_budget", "Share of horizons in which the load may exceed what was kept; held to over the long run."},
+      budget_, {1e-6, 0.5});
   visitor.value({"window", "Starts from the largest load of this long, or a dip of a moment would be lent."}, window_,
                 {Duration{0}, Duration{300'000}});
   visitor.value({"lead",
@@ -177,7 +177,8 @@ void Conformal::take_in(Memory& memory, double load, double at_ms) const {
     memory.issued_ms = -1;
     memory.counted_ms = at_ms;
   } else {
-    for (double between = before + 1; between < cell; ++between) memory.cells[Memory::place(between)] = memory.cells[Memory::place(before)];
+    for (double between = before + 1; between < cell; ++between)
+      memory.cells[Memory::place(between)] = memory.cells[Memory::place(before)];
     double& newest = memory.cells[Memory::place(cell)];
     newest = cell > before ? load : std::max(newest, load);
   }

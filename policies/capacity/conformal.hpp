@@ -42,7 +42,7 @@ class Conformal final : public CapacityPolicy {
   [[nodiscard]] Forecast forecast(const Memory& memory, double load) const;
 
   std::vector<SignalTarget> signals_{SignalTarget{}};
-  double budget_ = 0.005;
+  double budget_ = 0.01;
   Duration window_{150'000};
   Duration lead_{0};
   Duration half_life_{3LL * 86'400'000};

@@ -66,6 +66,7 @@ jobs:
   - name: rl
     deployments: [{pool: main, fleet: here, command: [my-engine, --port, "{port}"]}]
 api: {tokens: [{name: admin, secret: "env:EBB_TOKEN"}]}
+backtest: {signals: [{signal: in_flight}], policies: [{name: hpa}]}
 )";
   const Loaded bare = load_config_text(required, "bare.yaml");
   ASSERT_TRUE(bare.config) << to_text(bare.problems);

@@ -115,6 +115,15 @@ TEST_F(LiveConfigTest, WhatTheProcessHoldsOnToIsRefusedWhereItStands) {
   EXPECT_THAT(refusal("state_dir: /s\n", ""), HasSubstr(":1:1: 'state_dir' would change from /s to /var/lib/ebb"));
 }
 
+TEST_F(LiveConfigTest, AFleetThatIsSimulatedRunsNothing) {
+  EXPECT_THAT(refusal("pool: a}", "pool: a, kind: simulated}"),
+              HasSubstr(":6:5: fleet 'f' is simulated: it runs nothing, and is for `ebbd backtest`"));
+  write("pools: [{name: a, gpus: 4}]\nfleets: [{name: f, kind: simulated, pool: a}]\n");
+  const auto opened = LiveConfig::open(path_);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_THAT(opened.error().what, HasSubstr("is simulated"));
+}
+
 TEST_F(LiveConfigTest, AFleetKeepsWhatItsReplicasHold) {
   EXPECT_THAT(refusal("name: f,", "name: h,"), HasSubstr(":5:1: fleet 'f' may still run replicas"));
   EXPECT_THAT(refusal("pool: a}", "pool: a, directory: /d}"),

@@ -35,7 +35,14 @@ int need_at(const Config& config, const char* at) {
   std::map<std::string, SignalSeen> signals;
   signals["in_flight"].value = Sample<double>{1, from_iso(at).value()};
   const PolicyMemory memory;
-  const CapacityInput input{id, signals, Replicas{1}, Replicas{0}, Replicas{100}, memory, from_iso(at).value()};
+  const CapacityInput input{.deployment = id,
+                            .signals = signals,
+                            .ready = Replicas{1},
+                            .min = Replicas{0},
+                            .max = Replicas{100},
+                            .reclaim = Duration{60'000},
+                            .memory = memory,
+                            .now = from_iso(at).value()};
   return config.services.at(0).capacity->propose(input).need.count;
 }
 

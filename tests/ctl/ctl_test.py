@@ -5,8 +5,6 @@ EBB_UPDATE_GOLDEN=1 writes tests/golden/ctl/ anew.
 import http.server
 import json
 import os
-import pty
-import select
 import signal
 import socket
 import subprocess
@@ -216,33 +214,6 @@ class Strangers(unittest.TestCase):
             self.assertEqual(done.returncode, 1, command)
             self.assertIn("?", done.stderr)
         self.assertNotIn("\033", ebbctl("overrides", url=url).stdout)
-
-
-class Terminal(unittest.TestCase):
-    def on_terminal(self, server, **env):
-        try:
-            leader, follower = pty.openpty()
-        except OSError as error:
-            self.skipTest(f"no terminal can be had here, as in a root without /dev/pts: {error}")
-        process = subprocess.Popen([f"{BIN}/ebbctl", "--url", server.url, "status"], stdout=follower, env=environment(**env))
-        os.close(follower)
-        text = b""
-        try:
-            while select.select([leader], [], [], 20)[0]:
-                piece = os.read(leader, 4096)
-                if not piece:
-                    break
-                text += piece
-        except OSError:
-            pass  # the terminal's other end is closed
-        process.wait(20)
-        os.close(leader)
-        return text.decode()
-
-    def test_colour_only_where_it_is_wanted(self):
-        with Server() as server:
-            self.assertIn("\033[", self.on_terminal(server))
-            self.assertNotIn("\033[", self.on_terminal(server, NO_COLOR="1"))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,13 @@ TEST(Table, AlignsColumnsAndLeavesNoTrailingSpace) {
             "longer   1234  x\n");
 }
 
+TEST(Colours, OnATerminalUnlessSomebodySaidNo) {
+  EXPECT_TRUE(wants_colours(true, nullptr));
+  EXPECT_TRUE(wants_colours(true, "")) << "set to nothing is not set";
+  EXPECT_FALSE(wants_colours(true, "1"));
+  EXPECT_FALSE(wants_colours(false, nullptr));
+}
+
 TEST(Table, SaysWhenItIsEmpty) { EXPECT_EQ(Table({"A"}, false).text("no pools"), "no pools\n"); }
 
 TEST(Table, CountsColumnsRatherThanBytes) {

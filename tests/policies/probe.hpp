@@ -35,7 +35,14 @@ struct Probe {
 
   int need(double second, double load, int ready = 0) { return need_of(second, in_flight(second, load), ready); }
   int need_of(double second, const std::map<std::string, SignalSeen>& signals, int ready = 0) {
-    last = policy->propose({kChat, signals, Replicas{ready}, Replicas{0}, Replicas{100}, memory, at_second(second)});
+    last = policy->propose({.deployment = kChat,
+                            .signals = signals,
+                            .ready = Replicas{ready},
+                            .min = Replicas{0},
+                            .max = Replicas{100},
+                            .reclaim = Duration{60'000},
+                            .memory = memory,
+                            .now = at_second(second)});
     memory = last.memory;
     EXPECT_LE(memory.numbers.size(), policy->memory_size()) << policy->name();
     for (const Step& step : last.why) EXPECT_EQ(to_sentence(step).find('{'), std::string::npos) << to_sentence(step);

@@ -1,0 +1,147 @@
+#include "daemon/backtest/simulation.hpp"
+
+#include <gtest/gtest.h>
+
+#include "config/load.hpp"
+#include "daemon/backtest/backtest.hpp"
+
+namespace ebb::backtest {
+namespace {
+
+constexpr const char* kConfig = R"(
+tick: 5s
+warm_up: 0s
+pools: [{name: p, gpus: 10, quiet_window: 0s}]
+fleets: [{name: sim, kind: simulated, pool: p}]
+services:
+  - name: chat
+    capacity: {policy: fixed, replicas: 4}
+    deployments: [{pool: p, min: 1, max: 10}]
+jobs:
+  - name: rl
+    grow_step: 10
+    grow_cooldown: 0s
+    reclaim_cooldown: 0s
+    deployments: [{pool: p, fleet: sim, max: 10}]
+backtest: {bridge: 0, scale_to_peak: 0, target_utilisation: 1, prefill_tokens_per_s: 1000000000, decode_tokens_per_s: 1}
+)";
+
+Config config_with(const std::string& from = "", const std::string& to = "") {
+  std::string text = kConfig;
+  if (!from.empty()) text.replace(text.find(from), from.size(), to);
+  Loaded loaded = load_config_text(text, "test.yaml");
+  EXPECT_TRUE(loaded.config.has_value()) << to_text(loaded.problems);
+  return *std::move(loaded.config);
+}
+
+/// Rows of busy replicas, ten minutes apart: one output token a request, one token a second.
+Trace busy(std::vector<double> replicas) {
+  Trace trace;
+  trace.name = "made";
+  for (std::size_t i = 0; i < replicas.size(); ++i) {
+    trace.rows.push_back({static_cast<double>(i) * 600, replicas[i], 0, 1});
+  }
+  return trace;
+}
+
+RunResult run(const Config& config, const Trace& trace) {
+  const auto world = world_of(config, trace);
+  EXPECT_TRUE(world.ok()) << (world.ok() ? "" : world.error().what);
+  std::atomic<std::int64_t> progress{0};
+  return simulated(*world, {"own", world->service().capacity}, progress);
+}
+
+TEST(Simulation, HarvestsWhatProductionDoesNotKeep) {
+  // Production needs 2 of 10, the policy keeps 4: six RL replicas. A fixed policy reads nothing, so they are started in
+  // the first tick, and serve after 90 s.
+  const RunResult result = run(config_with(), busy({2, 2, 2}));
+  const double serving_s = 1'205 - 90;
+  EXPECT_NEAR(result.harvested_gpu_hours, 6 * serving_s / 3'600, 1e-9);
+  EXPECT_EQ(result.scale_actions, 6);
+  EXPECT_EQ(result.shortfall.attributable, 0);
+  EXPECT_EQ(result.reclaims, 0);
+}
+
+TEST(Simulation, WhatProductionWantedAndDidNotGetIsAttributed) {
+  // From 2 to 10 replicas within ten minutes while six GPUs are lent: what is wanted above 4 waits for a drain.
+  const Trace trace = busy({2, 2, 10, 10});
+  const RunResult lends = run(config_with(), trace);
+  EXPECT_GT(lends.shortfall.attributable, 0);
+  EXPECT_GT(lends.reclaims, 0);
+  EXPECT_EQ(lends.reclaim_worst_s, 60);
+  const RunResult keeps = run(config_with("replicas: 4", "replicas: 10"), trace);
+  EXPECT_EQ(keeps.shortfall.attributable, 0);
+  EXPECT_EQ(keeps.harvested_gpu_hours, 0);
+  EXPECT_GT(keeps.shortfall.total, 0) << "production's own start-up is nobody else's fault";
+  EXPECT_DOUBLE_EQ(keeps.shortfall.total, keeps.shortfall.baseline);
+}
+
+TEST(Simulation, IsTheSameTwice) {
+  const Trace trace = synthetic_week(2);
+  const Config config = config_with("scale_to_peak: 0,", "scale_to_peak: 0.9,");
+  const RunResult a = run(config, trace), b = run(config, trace);
+  EXPECT_EQ(a.harvested_gpu_hours, b.harvested_gpu_hours);
+  EXPECT_EQ(a.wasted_gpu_hours, b.wasted_gpu_hours);
+  EXPECT_EQ(a.serving, b.serving);
+}
+
+TEST(Simulation, NobodyHarvestsMoreThanTheOracleWithoutShortfall) {
+  const Trace trace = synthetic_week(1);
+  for (const int kept : {5, 8, 10}) {
+    const Config config = config_with("scale_to_peak: 0,", "scale_to_peak: 0.9,");
+    auto world = world_of(config, trace);
+    ASSERT_TRUE(world.ok());
+    const Contender tracking{"tracking", config_with("policy: fixed, replicas: 4",
+                                                     "policy: target_tracking, headroom: 0." + std::to_string(kept) +
+                                                         ", signals: [{signal: load, target: 1}]")
+                                             .services[0]
+                                             .capacity};
+    std::atomic<std::int64_t> progress{0};
+    const RunResult result = simulated(*world, tracking, progress);
+    EXPECT_LE(efficiency(result, world->oracle), 1 + result.shortfall.attributable * 100) << kept;
+    EXPECT_GT(efficiency(result, world->oracle), 0.2) << kept;
+  }
+}
+
+TEST(Simulation, InAGapNothingGrowsAndNothingCounts) {
+  std::vector<double> rates(40, 2);
+  for (std::size_t i = 10; i < 30; ++i) rates[i] = 0;
+  const RunResult result =
+      run(config_with("policy: fixed, replicas: 4", "policy: target_tracking, signals: [{signal: load, target: 1}]"),
+          busy(rates));
+  EXPECT_NEAR(result.blind_share, 0.5, 0.05);
+  EXPECT_EQ(result.serving[(20 * 600) / 5], 0) << "blind for longer than blind_after: production is kept its max";
+  EXPECT_LT(result.harvested_gpu_hours, 8.0 * 20 * 600 / 3'600);
+}
+
+TEST(Simulation, EbbAsTheOwnerScalesProductionToo) {
+  const Config config =
+      config_with("    capacity: {policy: fixed, replicas: 4}\n    deployments: [{pool: p, min: 1, max: 10}]",
+                  "    owner: ebb\n    capacity: {policy: fixed, replicas: 4}\n"
+                  "    deployments: [{pool: p, fleet: sim, min: 1, max: 10}]");
+  const RunResult result = run(config, busy({2, 2, 2}));
+  EXPECT_GT(result.harvested_gpu_hours, 0);
+  EXPECT_GT(result.shortfall.total, 0) << "nobody is ready before the first start-up is over";
+  EXPECT_LT(result.shortfall.total, 0.2);
+  EXPECT_EQ(result.shortfall.attributable, result.shortfall.total);
+}
+
+TEST(World, SaysWhyItCannotBeBuilt) {
+  const auto refused = [](const Config& config, const Trace& trace) {
+    const auto world = world_of(config, trace);
+    return world.ok() ? std::string("built") : world.error().what;
+  };
+  Config odd = config_with();
+  odd.backtest.rl_drain = Duration{7'000};
+  EXPECT_EQ(refused(odd, busy({1, 1})), "backtest.rl_drain must be a multiple of the tick, got 7s with tick 5s");
+  Config slow = config_with();
+  slow.backtest.learn = Duration{3'600'000};
+  EXPECT_EQ(refused(slow, busy({1, 1})), "the trace made lasts 10m, not longer than backtest.learn, 1h");
+  Config alone = config_with();
+  alone.jobs.clear();
+  EXPECT_EQ(refused(alone, busy({1, 1})), "no service shares a pool with a job: there is nothing to back-test");
+  EXPECT_EQ(refused(config_with(), busy({0, 0})), "the trace made has no traffic");
+}
+
+}  // namespace
+}  // namespace ebb::backtest

@@ -1,0 +1,173 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numbers>
+#include <random>
+
+#include "policies/capacity/conformal.hpp"
+#include "tests/policies/probe.hpp"
+
+namespace ebb::testing {
+namespace {
+
+constexpr double kTick = 5;
+
+/// Traffic around `level` replicas that wanders by `roughness` of itself in ten minutes, with a day in it.
+class Traffic {
+ public:
+  Traffic(double level, double roughness, unsigned seed) : level_(level), roughness_(roughness), random_(seed) {}
+  double next() {
+    second_ += kTick;
+    const double pull = std::exp(-kTick / 3'600);
+    wander_ = wander_ * pull + roughness_ * std::sqrt(kTick / 600) * normal_(random_);
+    return level_ * (1 + 0.5 * std::sin(2 * std::numbers::pi * second_ / 86'400)) * std::exp(wander_);
+  }
+  void shift(double factor) { level_ *= factor; }
+
+ private:
+  double level_, roughness_, second_ = 0, wander_ = 0;
+  std::mt19937 random_;
+  std::normal_distribution<double> normal_{0, 1};
+};
+
+double argument(const CapacityProposal& proposal, const std::string& name) {
+  for (const Step& step : proposal.why) {
+    if (step.rule != "need.conformal") continue;
+    for (const auto& [key, value] : step.args) {
+      if (key == name) return std::get<double>(value);
+    }
+  }
+  return -1;
+}
+
+/// Share of non-overlapping horizons in which the load rose above what was said at their beginning, counted here and
+/// not by the policy.
+struct Judge {
+  double until = -1, bound = 0, horizons = 0, misses = 0;
+  bool missed = false;
+  void see(double second, double load, double location_and_margin, double horizon) {
+    if (until >= 0 && second <= until) missed = missed || load > bound;
+    if (until >= 0 && second < until) return;
+    if (until >= 0) {
+      ++horizons;
+      misses += missed ? 1 : 0;
+    }
+    missed = false;
+    until = second + horizon;
+    bound = location_and_margin;
+  }
+  [[nodiscard]] double rate() const { return misses / horizons; }
+};
+
+struct Scene {
+  const char* name;
+  double roughness;
+  double shift;      ///< of the level, half-way
+  double gap_hours;  ///< half-way
+};
+
+double miss_rate(const Scene& scene, double budget) {
+  Probe probe{policy_with("conformal", {{"shortfall_budget", budget}})};
+  Traffic traffic(20, scene.roughness, 11);  // the seed is part of the test
+  Judge judge;
+  constexpr double kDays = 14;
+  double gap_from = kDays / 2 * 86'400, gap_to = gap_from + scene.gap_hours * 3'600;
+  for (double second = 0; second < kDays * 86'400; second += kTick) {
+    if (second == gap_from) traffic.shift(scene.shift);
+    const double load = traffic.next();
+    if (second >= gap_from && second < gap_to) {
+      (void)probe.need_of(second, missing(second));
+      judge.until = -1;
+      continue;
+    }
+    (void)probe.need(second, load);
+    judge.see(second, load, argument(probe.last, "location") + argument(probe.last, "margin"), 60);
+  }
+  return judge.rate();
+}
+
+TEST(Conformal, HoldsTheMissRateToItsBudgetWhateverTheTrafficDoes) {
+  constexpr Scene kScenes[] = {{"smooth", 0.02, 1, 0},
+                               {"rough", 0.2, 1, 0},
+                               {"three times the level half-way", 0.05, 3, 0},
+                               {"a gap of six hours", 0.05, 1, 6}};
+  for (const Scene& scene : kScenes) {
+    const double rate = miss_rate(scene, 0.01);
+    EXPECT_GE(rate, 0.005) << scene.name << ": keeps more than was asked for";
+    EXPECT_LE(rate, 0.02) << scene.name;
+  }
+}
+
+TEST(Conformal, ASmallerBudgetKeepsMore) {
+  double before = 0;
+  for (const double budget : {0.1, 0.01, 0.001}) {
+    Probe probe{policy_with("conformal", {{"shortfall_budget", budget}})};
+    Traffic traffic(20, 0.1, 3);
+    double margin = 0;
+    for (int i = 0; i < 50'000; ++i) {
+      (void)probe.need(i * kTick, traffic.next());
+      margin += argument(probe.last, "margin");
+    }
+    EXPECT_GT(margin, before) << budget;
+    before = margin;
+  }
+}
+
+TEST(Conformal, ReportsTheMissRateThatSomebodyElseCounts) {
+  Probe probe{policy_with("conformal", {{"shortfall_budget", 0.05}})};
+  Traffic traffic(20, 0.1, 5);
+  for (int i = 0; i < 100'000; ++i) (void)probe.need(i * kTick, traffic.next());
+  EXPECT_NEAR(argument(probe.last, "missed_percent"), 5, 2);
+}
+
+TEST(Conformal, LoadThatNeverMovesNeedsHardlyMore) {
+  Probe probe{policy_with("conformal", {})};
+  for (int i = 0; i < 20'000; ++i) (void)probe.need(i * kTick, 10);
+  EXPECT_LE(probe.last.need.count, 11);
+  EXPECT_GE(probe.last.need.count, 10);
+}
+
+TEST(Conformal, StartsFromTheLargestLoadOfItsWindow) {
+  Probe probe{policy_with("conformal", {})};
+  for (int i = 0; i < 1'000; ++i) (void)probe.need(i * kTick, 10);
+  (void)probe.need(5'000, 30);
+  for (int second = 5'005; second <= 5'145; second += 5) (void)probe.need(second, 10);
+  EXPECT_EQ(argument(probe.last, "location"), 30) << "145 s ago, in a window of 150 s";
+  for (int second = 5'150; second <= 5'160; second += 5) (void)probe.need(second, 10);
+  EXPECT_EQ(argument(probe.last, "location"), 10);
+}
+
+TEST(Conformal, WhatNobodyWatchedTeachesNothing) {
+  Probe probe{policy_with("conformal", {})};
+  Traffic traffic(20, 0.05, 9);
+  for (int i = 0; i < 5'000; ++i) (void)probe.need(i * kTick, traffic.next());
+  const double margin = argument(probe.last, "margin");
+  const PolicyMemory before = probe.memory;
+  for (int i = 5'000; i < 6'000; ++i) (void)probe.need_of(i * kTick, missing(i * kTick));
+  EXPECT_EQ(probe.memory, before);
+  (void)probe.need(30'000, 60);
+  EXPECT_EQ(argument(probe.last, "location"), 60) << "the window begins anew";
+  EXPECT_LT(argument(probe.last, "margin"), 4 * margin) << "the jump across the silence was not learnt";
+}
+
+TEST(Conformal, TheSameReadingTwiceIsSeenOnce) {
+  Probe probe{policy_with("conformal", {})};
+  Traffic traffic(20, 0.05, 9);
+  for (int i = 0; i < 500; ++i) (void)probe.need(i * kTick, traffic.next());
+  const auto signals = in_flight(2'500, 20);
+  (void)probe.need_of(2'500, signals);
+  const PolicyMemory once = probe.memory;
+  (void)probe.need_of(2'500, signals);
+  EXPECT_EQ(probe.memory, once);
+}
+
+TEST(Conformal, AMemoryOfAnotherShapeIsBegunAnew) {
+  Probe probe{policy_with("conformal", {})};
+  probe.memory = {7'001, {1, 2, 3}};
+  (void)probe.need(0, 10);
+  EXPECT_TRUE(probe.last.known);
+  EXPECT_EQ(probe.memory.numbers.size(), probe.policy->memory_size());
+}
+
+}  // namespace
+}  // namespace ebb::testing
