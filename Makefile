@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long build bench fuzz format lint deps clean
+.PHONY: help demo test test-long build bench bench-policies fuzz format lint deps clean
 
 JOBS   ?= $(shell nproc)
 PRESET ?= release
@@ -39,6 +39,11 @@ bench: ## measures what docs/benchmarks.md claims, on this machine
 	@$(INSTALL)
 	@$(MAKE) --no-print-directory compile PRESET=release
 	@python3 $(TOOLS)/run_benchmarks.py --build-dir build/release
+
+bench-policies: ## every policy on the traces in EBB_TRACES, into docs/policy-benchmark.md (QUICK=1: in minutes)
+	@$(INSTALL) build demo
+	@$(MAKE) --no-print-directory compile PRESET=release TARGETS=ebbd
+	@python3 $(TOOLS)/bench_policies.py --build-dir build/release $(if $(QUICK),--quick)
 
 fuzz: deps ## libFuzzer over every parser that meets the outside, FUZZ_S seconds each
 	@mkdir -p build; cmake --preset clang >build/clang.configure.log 2>&1 || { cat build/clang.configure.log; exit 1; }
