@@ -114,6 +114,7 @@ struct JobConfig {
   Replicas grow_step{2};              ///< at most so many more per tick and deployment
   Duration grow_cooldown{10'000};     ///< between two growths
   Duration reclaim_cooldown{60'000};  ///< no growth so long after a reclaim
+  bool evict_when_short = false;      ///< what production waits for right now is evicted, not drained
   std::vector<DeploymentConfig> deployments;
 };
 

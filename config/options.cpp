@@ -209,6 +209,9 @@ static void options(JobConfig& c, OptionVisitor& v) {
   v.value({"grow_step", "At most so many more replicas a tick in each deployment."}, c.grow_step, {1, 100'000});
   v.value({"grow_cooldown", "Pause between two growths."}, c.grow_cooldown, {Duration{0}, kDay});
   v.value({"reclaim_cooldown", "No growth so long after a reclaim."}, c.reclaim_cooldown, {Duration{0}, kDay});
+  v.value({"evict_when_short",
+           "GPUs that production waits for right now are taken without a drain: seconds, at the price of rollouts."},
+          c.evict_when_short);
   deployments(c.deployments, v, false);
 }
 

@@ -16,6 +16,8 @@ constexpr TimePoint kBegin{std::chrono::sys_days{std::chrono::year{2024} / 1 / 1
 struct Body {
   TimePoint due{};     ///< ready (starting) or gone (draining)
   TimePoint served{};  ///< since when it serves
+  TimePoint told{};    ///< to leave
+  bool busy = false;   ///< served when it was told
   bool job = false;
 };
 
@@ -78,6 +80,7 @@ class Simulation {
     ReplicaSeen& replica = view().replicas[i];
     const bool job = bodies_[i].job;
     if (phase == ReplicaPhase::gone) (job ? held_rl_ : held_production_) -= replica.gpus;
+    if (phase == ReplicaPhase::gone && job && counts()) book_end(replica, bodies_[i]);
     if (phase == ReplicaPhase::ready) (job ? serving_rl_ : ready_production_) += replica.gpus;
     if (replica.phase == ReplicaPhase::ready) (job ? serving_rl_ : ready_production_) -= replica.gpus;
     if (phase == ReplicaPhase::ready) bodies_[i].served = now_;
@@ -160,7 +163,7 @@ class Simulation {
       replica.gpus = action.gpus_each;
       replicas.insert(replicas.begin() + static_cast<std::ptrdiff_t>(at), std::move(replica));
       const Duration startup = job ? model_.rl_start : model_.production_start;
-      bodies_.insert(bodies_.begin() + static_cast<std::ptrdiff_t>(at), Body{now_ + startup, {}, job});
+      bodies_.insert(bodies_.begin() + static_cast<std::ptrdiff_t>(at), Body{.due = now_ + startup, .job = job});
       (job ? held_rl_ : held_production_) += action.gpus_each;
       if (job && counts()) ++out_.scale_actions;
     }
@@ -185,21 +188,28 @@ class Simulation {
         body.due = std::min(body.due, now_ + takes);
         continue;
       }
-      if (counts()) book_reclaim(replicas[at], body, takes);
+      if (counts()) book_order(replicas[at]);
+      body.told = now_;
+      body.busy = replicas[at].phase == ReplicaPhase::ready;
       body.due = now_ + takes;
       enter(at, ReplicaPhase::draining);
       if (takes == Duration{0}) enter(at, ReplicaPhase::gone);
     }
   }
 
-  void book_reclaim(const ReplicaSeen& replica, const Body& body, Duration takes) {
+  void book_order(const ReplicaSeen& replica) {
     ++out_.scale_actions;
     ++out_.reclaims;
-    took_s_.push_back(static_cast<double>(takes.count()) / 1'000);
     if (now_ - replica.started_at <= model_.rl_start + model_.rl_drain) ++out_.flaps;
-    if (replica.phase != ReplicaPhase::ready) return;
+  }
+
+  /// Only at the end it is known how long the rollouts had: an eviction may have cut the drain short.
+  void book_end(const ReplicaSeen& replica, const Body& body) {
+    const Duration took = now_ - body.told;
+    took_s_.push_back(static_cast<double>(took.count()) / 1'000);
+    if (!body.busy) return;
     const double share = static_cast<double>(replica.gpus.count) / world_.job().rollouts_per_replica;
-    out_.wasted_gpu_hours += rollouts_.wasted_s(now_ - body.served, takes, random_) * share / 3'600;
+    out_.wasted_gpu_hours += rollouts_.wasted_s(body.told - body.served, took, random_) * share / 3'600;
   }
 
   [[nodiscard]] std::size_t place_of(const ReplicaId& id) {

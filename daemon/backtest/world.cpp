@@ -88,7 +88,7 @@ OracleInput oracle_input(const World& world) {
   in.first = world.first;
   in.each = world.rl().gpus_per_replica;
   in.start = model.rl_start;
-  in.give_back = model.rl_drain;
+  in.give_back = world.job().evict_when_short ? model.rl_evict : model.rl_drain;
   if (!world.external()) in.give_back += model.production_start;
   return in;
 }

@@ -51,7 +51,54 @@ const char* reason_of(const Draft& draft, const Site& site) {
   return draft.pools[site.pool].reclaiming ? "production needs the GPUs" : "its target is lower";
 }
 
-void drain_surplus(Draft& draft, const Input& in, const Site& site, Action& drain) {
+/// GPUs that production waits for right now: its owner wants them, they are nobody's to take yet, and no eviction under
+/// way frees them.
+Gpus waited_for(const Draft& draft, const Pool& pool) {
+  const PoolDraft& books = draft.pools[pool.index];
+  Gpus waited, leaving;
+  for (const Site* site : pool.sites) {
+    const SiteDraft& mine = draft.of(*site);
+    if (site->job != nullptr) {
+      for (const LeaseRef& ref : mine.leases) {
+        if (ref.lease->phase == LeasePhase::draining && ref.lease->evicted) leaving += ref.lease->gpus;
+      }
+    } else if (site->ours()) {
+      waited += site->gpus(std::max(mine.target - mine.counts.active(), Replicas{0}));
+    } else if (mine.workload.asked.known()) {
+      waited += site->gpus(std::max(mine.workload.asked.value() - mine.held, Replicas{0}));
+    }
+  }
+  const Gpus free = pool.config->gpus - books.production - rl_gpus(draft, pool, false) - books.unusable;
+  return waited - std::max(free, Gpus{0}) - leaving;
+}
+
+/// Evicts a lease that would have had time to drain, because production is waiting. `waited` falls by its GPUs.
+void hasten(Draft& draft, const Input& in, const ReplicaId& id, Lease& lease, Gpus& waited, Action& evict) {
+  draft.say(Stage::leases, "leases.hastened", id.value, {{"gpus", arg(lease.gpus)}, {"waited", arg(waited)}});
+  if (is_active(lease.phase)) lease = after(std::move(lease), LeaseEvent::reclaim, in.now);
+  lease = after(std::move(lease), LeaseEvent::overdue, in.now);
+  lease.drain_deadline = lease.said_at = in.now;
+  evict.replicas.push_back(id);
+  waited -= lease.gpus;
+}
+
+/// With evict_when_short: those that are draining already go first, the longest wait last.
+void hasten_drains(Draft& draft, const Input& in, const Site& site, Gpus& waited, Action& evict) {
+  if (site.job == nullptr || !site.job->evict_when_short) return;
+  std::vector<LeaseRef> draining;
+  for (const LeaseRef& ref : draft.of(site).leases) {
+    if (ref.lease->phase == LeasePhase::draining && !ref.lease->evicted) draining.push_back(ref);
+  }
+  std::stable_sort(draining.begin(), draining.end(), [](const LeaseRef& a, const LeaseRef& b) {
+    return a.lease->drain_deadline > b.lease->drain_deadline;
+  });
+  for (const LeaseRef& ref : draining) {
+    if (waited <= Gpus{0}) return;
+    hasten(draft, in, *ref.id, *ref.lease, waited, evict);
+  }
+}
+
+void drain_surplus(Draft& draft, const Input& in, const Site& site, Gpus& waited, Action& drain, Action& evict) {
   const int surplus = (draft.of(site).counts.active() - draft.of(site).target).count;
   if (surplus <= 0) return;
   std::vector<Candidate> candidates = candidates_of(draft.of(site), in.now);
@@ -64,6 +111,10 @@ void drain_surplus(Draft& draft, const Input& in, const Site& site, Action& drai
     Lease& lease = draft.state.leases.at(victim.replica);
     draft.say(Stage::leases, "leases.victim", victim.replica.value,
               {{"phase", to_string(lease.phase)}, {"since", lease.since}});
+    if (site.job != nullptr && site.job->evict_when_short && waited > Gpus{0}) {
+      hasten(draft, in, victim.replica, lease, waited, evict);
+      continue;
+    }
     lease = after(std::move(lease), LeaseEvent::reclaim, in.now);
     lease.drain_deadline = drain.deadline;
     lease.said_at = in.now;
@@ -122,13 +173,16 @@ void harden(Draft& draft, const Input& in, const Site& site, Action& drain, Acti
 }  // namespace
 
 Draft leases(Draft draft, const Input& in) {
+  std::vector<Gpus> waited;
+  for (const Pool& pool : in.pools) waited.push_back(waited_for(draft, pool));
   for (const Site& site : in.sites) {
     if (!site.ours()) continue;
     Action drain = action_for(draft, site, ActionKind::drain, in.now + site.deployment->drain_timeout);
     Action evict = action_for(draft, site, ActionKind::evict, in.now);
     end_slow_starts(draft, in, site, evict);
     harden(draft, in, site, drain, evict);
-    drain_surplus(draft, in, site, drain);
+    hasten_drains(draft, in, site, waited[site.pool], evict);
+    drain_surplus(draft, in, site, waited[site.pool], drain, evict);
     std::sort(drain.replicas.begin(), drain.replicas.end());
     std::sort(evict.replicas.begin(), evict.replicas.end());
     if (!drain.replicas.empty()) draft.drains.push_back(std::move(drain));

@@ -97,6 +97,8 @@ constexpr std::array kSentences{
     Sentence{"leases.start_timeout", "{subject}: not ready after {span}: ended"},
     Sentence{"leases.never_started", "{subject}: was to be started {span} ago and never appeared: given up"},
     Sentence{"leases.overdue", "{subject}: should have left by {deadline}: evicted"},
+    Sentence{"leases.hastened",
+             "{subject}: evicted without a drain: production waits for {waited} GPUs, this frees {gpus}"},
     Sentence{"leases.lost",
              "{subject}: will not go; its {gpus} GPUs stay counted and are not lent until they are seen free"},
     Sentence{"leases.unhealthy", "{subject}: does not answer since {since}"},

@@ -48,6 +48,9 @@ Telemetry::Telemetry(const std::string& version)
       need_(gauge(registry_, "ebb_deployment_need_replicas", "Replicas production needs.")),
       target_(gauge(registry_, "ebb_deployment_target_replicas", "Replicas Ebb steers to.")),
       known_(gauge(registry_, "ebb_deployment_known", "1 while the need rests on fresh data.")),
+      missed_(
+          gauge(registry_, "ebb_deployment_missed_horizons_ratio",
+                "Share of horizons in which the load rose above what policy conformal kept; its budget is the goal.")),
       signal_(gauge(registry_, "ebb_signal", "A production signal as last read; absent while unknown.")),
       reported_(
           gauge(registry_, "ebb_deployment_reported_replicas", "Production replicas that reported in the last look.")),
@@ -125,6 +128,7 @@ void Telemetry::decided(const Decision& decision, const Observation& seen, Durat
   tick_.Set(static_cast<double>(decision.tick));
   show_pools(decision);
   show_deployments(decision);
+  show_misses(decision);
   show_reasons(decision, seen);
   admission_.begin();
   for (const auto& [id, limit] : decision.admission) admission_.set({{"job", id.value}}, limit);
@@ -165,6 +169,18 @@ void Telemetry::show_deployments(const Decision& decision) {
     known_.set(labels, d.known ? 1 : 0);
   }
   for (Followed* family : families) family->end(true);
+}
+
+void Telemetry::show_misses(const Decision& decision) {
+  missed_.begin();
+  for (const Step& step : decision.why) {
+    if (step.rule != "need.conformal") continue;
+    for (const auto& [name, value] : step.args) {
+      if (name != "missed_percent") continue;
+      missed_.set({{"deployment", step.subject}}, std::get<double>(value) / 100);
+    }
+  }
+  missed_.end(true);
 }
 
 void Telemetry::show_reasons(const Decision& decision, const Observation& seen) {

@@ -59,11 +59,12 @@ class Telemetry {
 
   void show_pools(const Decision& decision);
   void show_deployments(const Decision& decision);
+  void show_misses(const Decision& decision);
   void show_reasons(const Decision& decision, const Observation& seen);
 
   prometheus::Registry registry_;
   Followed pool_gpus_, pool_reserve_, pool_slack_, pool_production_, pool_rl_, pool_unusable_, pool_blind_;
-  Followed replicas_, need_, target_, known_;
+  Followed replicas_, need_, target_, known_, missed_;
   Followed signal_, reported_, expected_, fleet_up_;
   Followed admission_;
   Followed held_reason_, alarm_;

@@ -109,6 +109,47 @@ TEST(Guardrails, NoneOfThemHoldsBackProductionsGrowth) {
   }
 }
 
+/// Production is somebody else's, holds `held` replicas and asks for `asked`; RL holds five of the eight GPUs.
+Decision waiting(int asked, int held, bool evict_when_short, State state = {}) {
+  Config config = small_config();
+  config.services[0].owner = Owner::external;
+  config.services[0].deployments[0].fleet = FleetId();
+  config.jobs[0].evict_when_short = evict_when_short;
+  Seen seen(100);
+  seen.chat(8.0 * held).replicas("r", kRl, 5);
+  seen.workload().asked = Sample<Replicas>{{asked}, seen.now()};
+  seen.workload().held = Sample<Replicas>{{held}, seen.now()};
+  return decide_on(seen, config, std::move(state));
+}
+
+TEST(HardReclaim, WhatProductionWaitsForIsEvictedAndTheRestDrains) {
+  const Decision soft = waiting(6, 3, false);
+  EXPECT_EQ(count_of(soft, ActionKind::evict, kRl), 0);
+  EXPECT_EQ(count_of(soft, ActionKind::drain, kRl), 3);
+  const Decision hard = waiting(6, 3, true);
+  EXPECT_EQ(count_of(hard, ActionKind::evict, kRl), 3) << story(hard);
+  EXPECT_EQ(count_of(hard, ActionKind::drain, kRl), 0);
+  EXPECT_TRUE(says(hard, "leases.hastened"));
+}
+
+TEST(HardReclaim, FreeGpusAreTakenFirst) {
+  const Decision hard = waiting(4, 2, true);
+  EXPECT_EQ(count_of(hard, ActionKind::evict, kRl), 1) << "two asked for, one of eight is free\n" << story(hard);
+}
+
+TEST(HardReclaim, WhoDrainsAlreadyIsHastenedOnce) {
+  Decision first = waiting(6, 3, false);
+  const Decision second = waiting(6, 3, true, first.next);
+  EXPECT_EQ(count_of(second, ActionKind::evict, kRl), 3) << story(second);
+  const Decision third = waiting(6, 3, true, second.next);
+  EXPECT_EQ(count_of(third, ActionKind::evict, kRl), 0) << "what is on its way frees what is waited for";
+}
+
+TEST(HardReclaim, NobodyIsEvictedForANeedThatIsOnlyExpected) {
+  const Decision hard = waiting(3, 3, true);
+  EXPECT_EQ(count_of(hard, ActionKind::evict, kRl), 0) << story(hard);
+}
+
 TEST(Guardrails, EachLetsGoWhenItsTimeHasCome) {
   Config config = small_config();
   config.warm_up = Duration{60'000};

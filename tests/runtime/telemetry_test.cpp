@@ -90,6 +90,16 @@ TEST(Telemetry, ADeploymentThatVanishesTakesItsSeriesWithIt) {
   EXPECT_EQ(telemetry.text(kNow).find("rl@p"), std::string::npos);
 }
 
+TEST(Telemetry, ShowsHowOftenTheReserveWasTooSmall) {
+  Telemetry telemetry("1.2.3");
+  Decision learnt = decision();
+  learnt.why.push_back({Stage::need, "need.conformal", kChat.value, {{"missed_percent", 1.5}}});
+  telemetry.decided(learnt, seen(), Duration{3});
+  EXPECT_EQ(value(telemetry, R"(ebb_deployment_missed_horizons_ratio{deployment="chat@p"})"), "0.015");
+  telemetry.decided(decision(), seen(), Duration{3});
+  EXPECT_EQ(value(telemetry, R"(ebb_deployment_missed_horizons_ratio{deployment="chat@p"})"), "absent");
+}
+
 TEST(Telemetry, AReasonGoesToZeroWhenItNoLongerHolds) {
   Telemetry telemetry("1.2.3");
   Decision held = decision();
@@ -179,6 +189,7 @@ TEST(Telemetry, NamesAndLabelsAreAsPublished) {
   Telemetry telemetry("1.2.3");
   Decision full = decision();
   full.why.push_back({Stage::guardrails, "guardrails.frozen", "rl@p", {}});
+  full.why.push_back({Stage::need, "need.conformal", "chat@p", {{"missed_percent", 1.5}}});
   full.alarms.push_back({"leases.lost", "rl@p"});
   telemetry.observed(seen(), Duration{1});
   telemetry.decided(full, seen(), Duration{1});
