@@ -75,6 +75,7 @@ struct PoolConfig {
   Gpus gpus{1};
   Gpus headroom{0};  ///< kept for production on top of its need
   std::shared_ptr<const AllocationPolicy> allocation;
+  std::shared_ptr<const GrowthPolicy> growth;
   Duration quiet_window{30'000};  ///< slack is lent once it has lasted this long
 };
 

@@ -103,6 +103,8 @@ static void options(PoolConfig& c, OptionVisitor& v) {
   v.value({"quiet_window", "Slack is lent once it has lasted this long."}, c.quiet_window, {Duration{0}, kDay});
   policy(v, {"allocation", "How slack is shared between jobs."}, c.allocation, kDefaultAllocation,
          allocation_policies(), make_allocation);
+  policy(v, {"growth", "Which slack is worth starting a replica on."}, c.growth, kDefaultGrowth, growth_policies(),
+         make_growth);
 }
 
 static void options(FleetConfig& c, OptionVisitor& v) {

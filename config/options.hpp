@@ -11,6 +11,7 @@ void options(Config& config, OptionVisitor& visitor);
 
 /// Names the loader gives when a policy is not mentioned.
 inline constexpr const char* kDefaultCapacity = "target_tracking";
+inline constexpr const char* kDefaultGrowth = "always";
 inline constexpr const char* kDefaultAllocation = "max_min";
 inline constexpr const char* kDefaultVictim = "newest";
 

@@ -1,5 +1,5 @@
 // What a policy is: an object with options and one pure function. No clock, no I/O, no log, no randomness.
-// A new policy is two files in capacity/, allocation/ or victim/, and one line in registry.cpp.
+// A new policy is two files in capacity/, allocation/, growth/ or victim/, and one line in registry.cpp.
 #pragma once
 
 #include <limits>
@@ -81,6 +81,32 @@ class AllocationPolicy {
   virtual void options(OptionVisitor& visitor) = 0;
   /// Whole replicas per claim, in the order of the claims; their GPUs sum to at most `slack`.
   [[nodiscard]] virtual std::vector<Replicas> share(Gpus slack, const std::vector<Claim>& claims) const = 0;
+};
+
+// ---------------------------------------------------------------- growth: which slack is worth a start
+
+struct GrowthInput {
+  const PoolId& pool;
+  Gpus slack;         ///< outside the reserve now, lent or not
+  Duration start_up;  ///< the longest a serving RL replica of the pool took from its decision to serving; 0: none serves
+  Duration drain;     ///< the longest drain of the pool's RL deployments
+  const PolicyMemory& memory;
+  TimePoint now;
+};
+
+struct GrowthProposal {
+  Gpus lendable;  ///< RL may grow up to this; what it holds beyond stays
+  PolicyMemory memory;
+  Explanation why;
+};
+
+/// Asked for every pool at every tick, also while nothing wants to grow: it learns from what it sees.
+class GrowthPolicy {
+ public:
+  virtual ~GrowthPolicy() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  virtual void options(OptionVisitor& visitor) = 0;
+  [[nodiscard]] virtual GrowthProposal propose(const GrowthInput& input) const = 0;
 };
 
 // ---------------------------------------------------------------- victim: who leaves first

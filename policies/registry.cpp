@@ -13,6 +13,8 @@
 #include "policies/capacity/surge.hpp"
 #include "policies/capacity/target_tracking.hpp"
 #include "policies/capacity/threshold.hpp"
+#include "policies/growth/always.hpp"
+#include "policies/growth/survival.hpp"
 #include "policies/victim/cheapest_return.hpp"
 #include "policies/victim/least_lost.hpp"
 #include "policies/victim/newest.hpp"
@@ -56,6 +58,12 @@ constexpr std::array kAllocation{
     Entry<AllocationPolicy>{"priority", "Higher priority first, equals as max_min shares.",
                             make<AllocationPolicy, PriorityAllocation>},
 };
+constexpr std::array kGrowth{
+    Entry<GrowthPolicy>{"always", "Whatever has been quiet for the quiet window is lent.",
+                        make<GrowthPolicy, AlwaysGrow>},
+    Entry<GrowthPolicy>{"survival", "Slack is lent that is expected to outlive a start and a drain.",
+                        make<GrowthPolicy, Survival>},
+};
 constexpr std::array kVictim{
     Entry<VictimPolicy>{"cheapest_return", "Whoever is cheapest to bring back leaves first.",
                         make<VictimPolicy, CheapestReturnVictim>},
@@ -72,6 +80,7 @@ constexpr auto names_of(const Table& table) {
 }
 constexpr auto kCapacityNames = names_of(kCapacity);
 constexpr auto kAllocationNames = names_of(kAllocation);
+constexpr auto kGrowthNames = names_of(kGrowth);
 constexpr auto kVictimNames = names_of(kVictim);
 
 template <class Table>
@@ -94,10 +103,12 @@ std::string_view help_in(const Table& table, std::string_view name) {
 
 std::span<const std::string_view> capacity_policies() { return kCapacityNames; }
 std::span<const std::string_view> allocation_policies() { return kAllocationNames; }
+std::span<const std::string_view> growth_policies() { return kGrowthNames; }
 std::span<const std::string_view> victim_policies() { return kVictimNames; }
 
 std::string_view policy_help(std::string_view name) {
-  for (const std::string_view help : {help_in(kCapacity, name), help_in(kAllocation, name), help_in(kVictim, name)}) {
+  for (const std::string_view help :
+       {help_in(kCapacity, name), help_in(kAllocation, name), help_in(kGrowth, name), help_in(kVictim, name)}) {
     if (!help.empty()) return help;
   }
   return {};
@@ -105,6 +116,7 @@ std::string_view policy_help(std::string_view name) {
 
 std::unique_ptr<CapacityPolicy> make_capacity(std::string_view name) { return made(kCapacity, name); }
 std::unique_ptr<AllocationPolicy> make_allocation(std::string_view name) { return made(kAllocation, name); }
+std::unique_ptr<GrowthPolicy> make_growth(std::string_view name) { return made(kGrowth, name); }
 std::unique_ptr<VictimPolicy> make_victim(std::string_view name) { return made(kVictim, name); }
 
 }  // namespace ebb

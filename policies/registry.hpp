@@ -13,6 +13,7 @@ namespace ebb {
 /// The names, sorted, for messages and documentation.
 std::span<const std::string_view> capacity_policies();
 std::span<const std::string_view> allocation_policies();
+std::span<const std::string_view> growth_policies();
 std::span<const std::string_view> victim_policies();
 
 /// One sentence of help for a name out of the lists above; empty for others.
@@ -21,6 +22,7 @@ std::string_view policy_help(std::string_view name);
 /// With default options; null for an unknown name.
 std::unique_ptr<CapacityPolicy> make_capacity(std::string_view name);
 std::unique_ptr<AllocationPolicy> make_allocation(std::string_view name);
+std::unique_ptr<GrowthPolicy> make_growth(std::string_view name);
 std::unique_ptr<VictimPolicy> make_victim(std::string_view name);
 
 }  // namespace ebb

@@ -28,7 +28,8 @@ struct Growth {
   const Site& site;
   Replicas current;
   Replicas wanted;
-  Gpus room;  ///< of quiet slack, left by the deployments before it
+  Gpus room;      ///< of quiet slack, left by the deployments before it
+  Gpus lendable;  ///< of what the pool's growth policy lends, likewise
 };
 
 /// A rule that allows at most `kept` says so when it bites.
@@ -85,7 +86,9 @@ Replicas slowed(Draft& draft, const Input& in, const Growth& growth) {
                      {{"owner", freeze->owner}, {"until", freeze->expires_at}, {"reason", freeze->reason}});
   }
   wanted = held_by_time(draft, in, growth, wanted);
-  const Replicas lasting = growth.current + fitting(growth.room, growth.site.deployment->gpus_per_replica);
+  const Gpus each = growth.site.deployment->gpus_per_replica;
+  wanted = limited(draft, growth, wanted, growth.current + fitting(growth.lendable, each), "guardrails.growth", {});
+  const Replicas lasting = growth.current + fitting(growth.room, each);
   wanted = limited(draft, growth, wanted, lasting, "guardrails.quiet",
                    {{"window", pool.quiet_window}, {"slack", arg(draft.state.slack.at(pool.name).front().slack)}});
   return limited(draft, growth, wanted, growth.current + growth.site.job->grow_step, "guardrails.step",
@@ -101,6 +104,25 @@ void say_frozen(Draft& draft, const Site& site, Replicas wanted, Replicas kept, 
              {"reason", freeze.reason}});
 }
 
+/// What the pool's growth policy would lend.
+Gpus lendable(Draft& draft, const Input& in, const Pool& pool) {
+  Duration start_up{0}, drain{0};
+  for (const Site* site : pool.sites) {
+    if (site->job == nullptr) continue;
+    drain = std::max(drain, site->deployment->drain_timeout);
+    for (const LeaseRef& ref : draft.of(*site).leases) {
+      if (ref.lease->phase == LeasePhase::serving)
+        start_up = std::max(start_up, ref.lease->since - ref.lease->asked_at);
+    }
+  }
+  PolicyMemory& memory = draft.state.growth[pool.config->name];
+  GrowthProposal proposal =
+      pool.config->growth->propose({pool.config->name, draft.pools[pool.index].slack, start_up, drain, memory, in.now});
+  memory = std::move(proposal.memory);
+  draft.why.insert(draft.why.end(), proposal.why.begin(), proposal.why.end());
+  return proposal.lendable;
+}
+
 void guard_pool(Draft& draft, const Input& in, const Pool& pool) {
   PoolDraft& books = draft.pools[pool.index];
   std::vector<SlackSeen>& window = draft.state.slack[pool.config->name];
@@ -108,6 +130,7 @@ void guard_pool(Draft& draft, const Input& in, const Pool& pool) {
   const Gpus active = rl_gpus(draft, pool, true);
   books.reclaiming = active > books.slack;
   Gpus room = std::max(window.front().slack - active, Gpus{0});
+  Gpus lent = std::max(lendable(draft, in, pool) - active, Gpus{0});
   for (const Site* site : pool.sites) {
     if (site->job == nullptr) continue;
     const Replicas current = draft.of(*site).counts.active();
@@ -123,8 +146,9 @@ void guard_pool(Draft& draft, const Input& in, const Pool& pool) {
       if (freeze != nullptr || draft.of(*site).dark) target = current;
     }
     if (target <= current) continue;
-    target = slowed(draft, in, {*site, current, target, room});
+    target = slowed(draft, in, {*site, current, target, room, lent});
     room -= site->gpus(target - current);
+    lent -= site->gpus(target - current);
   }
 }
 

@@ -78,6 +78,11 @@ constexpr std::array kSentences{
              "{subject}: {wanted} lowered to {kept}: no growth until {until}, warming up after the start"},
     Sentence{"guardrails.quiet",
              "{subject}: {wanted} lowered to {kept}: within the last {window} there were only {slack} GPUs of slack"},
+    Sentence{"guardrails.growth",
+             "{subject}: {wanted} lowered to {kept}: its pool's growth policy holds the rest of the slack back"},
+    Sentence{"growth.survival",
+             "{subject}: of {slack} GPUs of slack {kept} may be lent; the next has been free for {age} and lasts "
+             "another {cost}, a start and a drain, with probability {chance}, below {confidence}"},
     Sentence{"guardrails.frozen", "{subject}: {wanted} lowered to {kept}: frozen by {owner} until {until} ({reason})"},
     Sentence{"guardrails.pinned", "{subject}: {wanted} becomes {kept}: pinned by {owner} until {until} ({reason})"},
     Sentence{"guardrails.drain_all", "{subject}: {wanted} becomes 0: drained by {owner} until {until} ({reason})"},

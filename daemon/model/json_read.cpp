@@ -175,14 +175,20 @@ Lease lease_from(const json& j) {
   return lease;
 }
 
+PolicyMemory policy_from(const json& j) {
+  PolicyMemory memory;
+  memory.version = read<int>(j, "version");
+  for (const json& number : read_array(j, "numbers")) {
+    if (!number.is_number() || !std::isfinite(number.get<double>()))
+      throw Bad("'numbers' holds something that is no number");
+    memory.numbers.push_back(number.get<double>());
+  }
+  return memory;
+}
+
 DeploymentMemory memory_from(const json& j) {
   DeploymentMemory memory;
-  memory.policy.version = read<int>(j, "policy_version");
-  for (const json& number : read_array(j, "policy")) {
-    if (!number.is_number() || !std::isfinite(number.get<double>()))
-      throw Bad("'policy' holds something that is no number");
-    memory.policy.numbers.push_back(number.get<double>());
-  }
+  memory.policy = policy_from(read_object(j, "policy"));
   memory.last_need = read<Replicas>(j, "last_need");
   memory.known_at = read<TimePoint>(j, "known_at");
   memory.last_grow = read<TimePoint>(j, "last_grow");
@@ -227,6 +233,7 @@ State state_of(const json& j) {
     if (!window.is_array()) throw Bad("'slack' holds something that is no list");
     for (const json& entry : window) seen.push_back({read<TimePoint>(entry, "at"), read<Gpus>(entry, "gpus")});
   }
+  for (const auto& [id, memory] : read_object(j, "growth").items()) state.growth[PoolId(id)] = policy_from(memory);
   for (const auto& [id, value] : read_object(j, "overrides").items()) {
     state.overrides[OverrideId(id)] = override_of(value);
   }

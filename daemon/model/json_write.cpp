@@ -62,10 +62,13 @@ json lease_json(const Lease& lease) {
   return out;
 }
 
+json policy_json(const PolicyMemory& memory) {
+  return json::object({{"version", memory.version}, {"numbers", memory.numbers}});
+}
+
 json memory_json(const DeploymentMemory& memory) {
   json out = json::object();
-  out["policy_version"] = memory.policy.version;
-  out["policy"] = memory.policy.numbers;
+  out["policy"] = policy_json(memory.policy);
   out["last_need"] = memory.last_need.count;
   out["known_at"] = to_iso(memory.known_at);
   out["last_grow"] = to_iso(memory.last_grow);
@@ -144,6 +147,8 @@ json to_json(const State& state) {
     }
     out["slack"][id.value] = std::move(entries);
   }
+  out["growth"] = json::object();
+  for (const auto& [id, memory] : state.growth) out["growth"][id.value] = policy_json(memory);
   out["overrides"] = json::object();
   for (const auto& [id, value] : state.overrides) out["overrides"][id.value] = to_json(value);
   out["demand"] = json::object();

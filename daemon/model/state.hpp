@@ -89,6 +89,7 @@ struct State {
   std::map<ReplicaId, Lease> leases;
   std::map<DeploymentId, DeploymentMemory> deployments;
   std::map<PoolId, std::vector<SlackSeen>> slack;  ///< monotone window: ascending slack, oldest first
+  std::map<PoolId, PolicyMemory> growth;           ///< of the pools' growth policies
   std::map<OverrideId, Override> overrides;
   std::map<JobId, Demand> demand;
   friend bool operator==(const State&, const State&) = default;

@@ -10,6 +10,7 @@
 #include "daemon/core/decide.hpp"
 #include "daemon/model/observation.hpp"
 #include "policies/allocation/max_min.hpp"
+#include "policies/growth/always.hpp"
 #include "policies/capacity/fixed.hpp"
 #include "policies/capacity/target_tracking.hpp"
 #include "policies/victim/newest.hpp"
@@ -103,6 +104,7 @@ inline Config small_config() {
   pool.name = kPool;
   pool.gpus = {8};
   pool.allocation = std::make_shared<MaxMin>();
+  pool.growth = std::make_shared<AlwaysGrow>();
   pool.quiet_window = Duration{0};
   config.pools = {pool};
   FleetConfig fleet;

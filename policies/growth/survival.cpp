@@ -1,0 +1,155 @@
+#include "policies/growth/survival.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace ebb {
+namespace {
+
+constexpr int kVersion = 3'001;
+// Four bins to a doubling from 5 s on: the 64th ends after 3.8 days, and what lasts longer lasts.
+constexpr double kFirst_s = 5;
+constexpr double kPerDoubling = 4;
+constexpr std::size_t kBins = 64;
+// Levels that became free at different times. Slack that climbs in more steps than that is taken to have come in fewer.
+constexpr std::size_t kMostRises = 512;
+
+double seconds(Duration d) { return static_cast<double>(d.count()) / 1'000; }
+
+std::size_t bin_of(double age_s) {
+  if (age_s < kFirst_s) return 0;
+  const double bin = 1 + std::floor(kPerDoubling * std::log2(age_s / kFirst_s));
+  return std::min(static_cast<std::size_t>(bin), kBins - 1);
+}
+
+double begin_of(std::size_t bin) {
+  return bin == 0 ? 0 : kFirst_s * std::exp2(static_cast<double>(bin - 1) / kPerDoubling);
+}
+
+/// The levels from the one above the rise before it up to `top` have been free since `at_s`.
+struct Rise {
+  double top = 0;
+  double at_s = 0;
+};
+
+/// What the policy remembers, as a value.
+struct Learnt {
+  double at_s = 0;        ///< of the last call
+  double start_up_s = 0;  ///< as last shown by replicas that serve
+  std::array<double, kBins> ended{};
+  std::vector<Rise> rises;  ///< tops and times ascend
+
+  static Learnt read(const PolicyMemory& memory);
+  [[nodiscard]] PolicyMemory written() const;
+  void fade(double now_s, double half_life_s);
+  void see(double slack, double now_s);
+  /// Weight of ended idle intervals that lasted longer than the age.
+  [[nodiscard]] double ended_after(double age_s) const;
+  /// That a level which has been free for so long stays free for another `cost_s`.
+  [[nodiscard]] double chance(double age_s, double cost_s, double now_s) const;
+};
+
+constexpr std::size_t kHeader = 2 + kBins;
+
+Learnt Learnt::read(const PolicyMemory& memory) {
+  Learnt out;
+  const auto& n = memory.numbers;
+  if (memory.version != kVersion || n.size() < kHeader || (n.size() - kHeader) % 2 != 0) return out;
+  out.at_s = n[0];
+  out.start_up_s = n[1];
+  std::copy_n(n.begin() + 2, kBins, out.ended.begin());
+  for (std::size_t i = kHeader; i < n.size(); i += 2) out.rises.push_back({n[i], n[i + 1]});
+  return out;
+}
+
+PolicyMemory Learnt::written() const {
+  PolicyMemory out{kVersion, {at_s, start_up_s}};
+  out.numbers.insert(out.numbers.end(), ended.begin(), ended.end());
+  for (const Rise& rise : rises) {
+    out.numbers.push_back(rise.top);
+    out.numbers.push_back(rise.at_s);
+  }
+  return out;
+}
+
+void Learnt::fade(double now_s, double half_life_s) {
+  const double kept = std::exp2(-std::max(now_s - at_s, 0.0) / half_life_s);
+  at_s = now_s;
+  for (double& weight : ended) weight *= kept;
+}
+
+void Learnt::see(double slack, double now_s) {
+  while (!rises.empty() && rises.back().top > slack) {
+    const Rise fallen = rises.back();
+    rises.pop_back();
+    const double bottom = rises.empty() ? 0 : rises.back().top;
+    ended[bin_of(now_s - fallen.at_s)] += 1;
+    if (bottom < slack) rises.push_back({slack, fallen.at_s});
+  }
+  const double top = rises.empty() ? 0 : rises.back().top;
+  if (slack <= top) return;
+  if (rises.size() == kMostRises) {
+    rises.back() = {slack, now_s};  // younger than it is: it waits a little longer
+    return;
+  }
+  rises.push_back({slack, now_s});
+}
+
+double Learnt::ended_after(double age_s) const {
+  double weight = 0;
+  const std::size_t own = bin_of(age_s);
+  for (std::size_t i = own + 1; i < kBins; ++i) weight += ended[i];
+  // Within a bin lengths are taken to be spread evenly: the oldest bins are hours wide, a start takes minutes.
+  if (own + 1 < kBins) weight += ended[own] * (begin_of(own + 1) - age_s) / (begin_of(own + 1) - begin_of(own));
+  return weight;
+}
+
+double Learnt::chance(double age_s, double cost_s, double now_s) const {
+  double under_way = 0;
+  for (const Rise& rise : rises) under_way += now_s - rise.at_s > age_s + cost_s ? 1 : 0;
+  return (ended_after(age_s + cost_s) + under_way + 1) / (ended_after(age_s) + under_way + 1);
+}
+
+}  // namespace
+
+void Survival::options(OptionVisitor& v) {
+  v.value({"confidence", "Slack is lent when it outlives a replica's start and drain with this probability."},
+          confidence_, {0, 1});
+  v.value({"half_life", "After this long an observed idle interval counts half."}, half_life_,
+          {Duration{3'600'000}, Duration{90LL * 86'400'000}});
+}
+
+GrowthProposal Survival::propose(const GrowthInput& input) const {
+  Learnt learnt = Learnt::read(input.memory);
+  const double now_s = seconds(input.now.time_since_epoch());
+  learnt.fade(now_s, seconds(half_life_));
+  learnt.see(input.slack.count, now_s);
+  if (input.start_up > Duration{0}) learnt.start_up_s = seconds(input.start_up);
+
+  const double cost_s = learnt.start_up_s + seconds(input.drain);
+  GrowthProposal out{Gpus{0}, {}, {}};
+  double chance = 1;
+  double age_s = 0;
+  for (const Rise& rise : learnt.rises) {
+    age_s = now_s - rise.at_s;
+    chance = learnt.chance(age_s, cost_s, now_s);
+    if (chance < confidence_) break;
+    out.lendable = Gpus{static_cast<int>(rise.top)};
+  }
+  if (out.lendable < input.slack) {
+    out.why.push_back({Stage::guardrails,
+                       "growth.survival",
+                       input.pool.value,
+                       {{"slack", std::int64_t{input.slack.count}},
+                        {"kept", std::int64_t{out.lendable.count}},
+                        {"age", Duration{static_cast<std::int64_t>(age_s * 1'000)}},
+                        {"cost", Duration{static_cast<std::int64_t>(cost_s * 1'000)}},
+                        {"chance", chance},
+                        {"confidence", confidence_}}});
+  }
+  out.memory = learnt.written();
+  return out;
+}
+
+}  // namespace ebb
