@@ -14,7 +14,6 @@
 #include "adapters/http/curl_client.hpp"
 #include "daemon/api/api.hpp"
 #include "daemon/api/server.hpp"
-#include "daemon/core/reduce.hpp"
 #include "daemon/ports/control.hpp"
 #include "daemon/ports/spawn.hpp"
 #include "daemon/runtime/actuator.hpp"
@@ -24,6 +23,7 @@
 #include "daemon/runtime/logging.hpp"
 #include "daemon/runtime/observer.hpp"
 #include "daemon/runtime/process_lock.hpp"
+#include "daemon/runtime/recovery.hpp"
 #include "daemon/runtime/sd_notify.hpp"
 #include "daemon/runtime/signals.hpp"
 #include "daemon/runtime/sqlite_ledger.hpp"
@@ -143,31 +143,18 @@ awaitable<void> App::main() {
 
 /// What the last run left: its state, and its unfinished actions closed against what the fleets show.
 awaitable<State> App::recovered() {
-  Result<Recovered> before = co_await ledger_->recover();
+  ResumeParts parts{clock_, *ledger_, observer_, live_.current(), wiring_, kVersion};
+  Result<Resumed> before = co_await resume(std::move(parts));
   if (!before.ok()) {
     spdlog::critical("ledger=unreadable problem=\"{}\"", before.error().what);
     status_ = 1;
     stop();
     co_return State();
   }
+  for (const Finished& ending : before.value().endings) board_.finished(ending);
   State state = std::move(before.value().state);
-  const auto config = live_.current();
-  Observation seen = co_await observer_.observe(config, wiring_, clock_.now() + config->observe_timeout);
-  const std::vector<Finished> endings = closed(before.value().unfinished, seen, clock_.now());
-  std::vector<Outcome> outcomes;
-  for (const Finished& ending : endings) {
-    state = reduce(std::move(state), ending.outcome, ending.action);
-    board_.finished(ending);
-    outcomes.push_back(ending.outcome);
-  }
-  if (!outcomes.empty()) (void)co_await ledger_->record(std::move(outcomes));
-  state.started_at = clock_.now();
-  Event started;
-  started.at = state.started_at;
-  started.kind = "started";
-  started.detail = std::string(kVersion) + " config " + config->hash;
-  (void)co_await ledger_->record(std::move(started));
-  spdlog::info("recovered_tick={} leases={} unfinished={}", state.tick, state.leases.size(), endings.size());
+  spdlog::info("recovered_tick={} leases={} unfinished={}", state.tick, state.leases.size(),
+               before.value().endings.size());
   co_return state;
 }
 

@@ -64,14 +64,16 @@ Draft read_fleets(Draft draft, const Input& in) {
 
 Draft freshness(Draft draft, const Input& in) {
   draft = read_fleets(std::move(draft), in);
+  bool all_seen = true;
   for (const Site& site : in.sites) {
     if (site.service == nullptr) continue;
     const auto seen = in.seen.workloads.find(site.id());
+    if (seen == in.seen.workloads.end()) all_seen = false;
     WorkloadSeen workload = seen == in.seen.workloads.end() ? WorkloadSeen{} : seen->second;
     draft.of(site).workload = freshened(std::move(workload), draft, in, site.id());
   }
   draft = reconcile(std::move(draft), in);
-  if (draft.why.empty()) draft.say(Stage::freshness, "freshness.ok", "");
+  if (draft.why.empty() && all_seen) draft.say(Stage::freshness, "freshness.ok", "");
   return draft;
 }
 

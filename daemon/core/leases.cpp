@@ -123,7 +123,8 @@ void drain_surplus(Draft& draft, const Input& in, const Site& site, Gpus& waited
   if (draft.pools[site.pool].reclaiming) draft.state.deployments[site.id()].last_reclaim = in.now;
 }
 
-/// Not ready in time: it will not be, and its GPUs wait.
+/// Not ready in time: it will not be, and its GPUs wait. Another one in its place is growth, which the guardrails judge
+/// in the next tick; production's is not slowed.
 void end_slow_starts(Draft& draft, const Input& in, const Site& site, Action& evict) {
   for (const LeaseRef& ref : draft.of(site).leases) {
     Lease& lease = *ref.lease;
@@ -136,6 +137,7 @@ void end_slow_starts(Draft& draft, const Input& in, const Site& site, Action& ev
     lease = after(after(std::move(lease), LeaseEvent::reclaim, in.now), LeaseEvent::overdue, in.now);
     lease.drain_deadline = lease.said_at = in.now;
     evict.replicas.push_back(*ref.id);
+    if (site.job != nullptr) draft.of(site).target = draft.of(site).target - Replicas{1};
   }
   draft.of(site).count();
 }

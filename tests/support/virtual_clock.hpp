@@ -41,16 +41,26 @@ class VirtualClock final : public Clock {
   std::size_t run_until(boost::asio::io_context& io, TimePoint until) {
     std::size_t woken = 0;
     for (settle(io); !sleepers_.empty() && sleepers_.begin()->first.first <= until; settle(io)) {
-      const auto [key, sleeper] = *sleepers_.begin();
-      sleepers_.erase(key);
-      now_ = key.first;
-      sleeper->due = true;
-      sleeper->timer.cancel();
+      wake_first();
       ++woken;
     }
     if (now_ < until) now_ = until;
     return woken;
   }
+  /// As `run_until`, but ends after so many handlers, between any two of them: false then.
+  bool run_steps(boost::asio::io_context& io, TimePoint until, std::uint64_t steps) {
+    for (;;) {
+      io.restart();
+      while (steps > 0 && io.poll_one() > 0) --steps;
+      if (steps == 0) return false;
+      if (sleepers_.empty() || sleepers_.begin()->first.first > until) break;
+      wake_first();
+    }
+    if (now_ < until) now_ = until;
+    return true;
+  }
+  /// Time passes while nobody sleeps: between two runs of a daemon.
+  void skip(Duration span) { now_ += span; }
   std::size_t run_for(boost::asio::io_context& io, Duration span) { return run_until(io, now_ + span); }
 
   [[nodiscard]] std::size_t sleepers() const { return sleepers_.size(); }
@@ -72,6 +82,14 @@ class VirtualClock final : public Clock {
     boost::asio::steady_timer timer;
     bool due = false;
   };
+
+  void wake_first() {
+    const auto [key, sleeper] = *sleepers_.begin();
+    sleepers_.erase(key);
+    now_ = key.first;
+    sleeper->due = true;
+    sleeper->timer.cancel();
+  }
 
   /// Until nothing is ready.
   static void settle(boost::asio::io_context& io) {

@@ -1,0 +1,36 @@
+// What a daemon does before its first tick: it takes up what the last run left.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "daemon/model/state.hpp"
+#include "daemon/ports/clock.hpp"
+#include "daemon/ports/ledger.hpp"
+#include "daemon/runtime/actuator.hpp"
+#include "daemon/runtime/observer.hpp"
+#include "daemon/runtime/wiring.hpp"
+
+namespace ebb {
+
+struct ResumeParts {
+  Clock& clock;
+  Ledger& ledger;
+  Observer& observer;
+  std::shared_ptr<const Config> config;
+  std::shared_ptr<const Wiring> wiring;
+  std::string build;  ///< for the event `started`
+};
+
+struct Resumed {
+  State state;
+  std::vector<Finished> endings;  ///< unfinished actions of the last run, closed against what the fleets show
+};
+
+/// Reads the ledger, closes what was unfinished, and records that a run has started. An error: the ledger cannot be
+/// read. What cannot be written is written no later than the next start: closing again gives the same.
+awaitable<Result<Resumed>> resume(ResumeParts parts);
+
+}  // namespace ebb

@@ -1,0 +1,202 @@
+#include "tests/sim/judge.hpp"
+
+#include <algorithm>
+
+#include "tests/sim/sim_ledger.hpp"
+
+namespace ebb::sim {
+namespace {
+
+// Ticks after which an order must have been given: one to see, one to say it again, and some for the run's faults.
+constexpr int kGraceTicks = 5;
+
+bool is_rl(const Action& action) { return action.deployment == DeploymentId("rl@pool"); }
+
+int rl_starts(const Decision& decision) {
+  int n = 0;
+  for (const Action& action : decision.plan.actions) {
+    if (action.kind == ActionKind::start && is_rl(action)) n += static_cast<int>(action.replicas.size());
+  }
+  return n;
+}
+
+bool is_active(ReplicaPhase phase) {
+  return phase == ReplicaPhase::starting || phase == ReplicaPhase::ready || phase == ReplicaPhase::unhealthy;
+}
+
+std::string number(const char* name, int value) { return std::string(" ") + name + "=" + std::to_string(value); }
+
+}  // namespace
+
+void Judge::say(const std::string& what) {
+  if (violation_.empty()) violation_ = what;
+}
+
+void Judge::daemon_started(TimePoint steady) {
+  started_ = steady;
+  fleet_was_read_ = false;
+  chat_known_at_ = steady;
+}
+
+void Judge::overridden(OverrideKind kind, bool set, TimePoint until_wall) {
+  auto& word = kind == OverrideKind::freeze ? freeze_until_ : drain_until_;
+  word = set ? std::optional(until_wall) : std::nullopt;
+}
+
+int Judge::reserve() const {
+  const int each = 8;
+  int chat = 1;
+  if (truth_.chat == ReadFault::none) chat = std::clamp((truth_.load + each - 1) / each, 1, 6);
+  if (truth_.chat == ReadFault::partial) chat = std::clamp((truth_.load / 2 + each - 1) / each, 1, 6);
+  chat = std::max(chat, truth_.held(false));
+  const bool external_known = truth_.ext == ReadFault::none || truth_.ext == ReadFault::partial;
+  const int external = external_known ? std::max(truth_.ext_wants, truth_.ext_held) : 0;
+  return chat + external + headroom;
+}
+
+void Judge::decided(const Observation& seen, const Decision& decision, TimePoint steady) {
+  ++decisions_;
+  judge_growth(seen, decision);
+  judge_reclaim(seen, decision, steady);
+  judge_endings(seen, decision, steady);
+  if (!violation_.empty() && story_.empty()) tell(decision);
+}
+
+void Judge::tell(const Decision& decision) {
+  story_ = "  world:" + number("load", truth_.load) + number("ext_wants", truth_.ext_wants) +
+           number("ext_held", truth_.ext_held) + number("chat_held", truth_.held(false)) +
+           number("rl_held", truth_.held(true)) + number("fleet_fault", static_cast<int>(truth_.fleet)) +
+           number("chat_fault", static_cast<int>(truth_.chat)) + number("ext_fault", static_cast<int>(truth_.ext)) +
+           "\n";
+  for (const auto& [id, body] : truth_.bodies) story_ += "  " + id.value + " " + to_string(body.phase) + "\n";
+  for (const Step& step : decision.why) story_ += "  " + to_sentence(step) + "\n";
+}
+
+void Judge::observed(const Observation& seen, const Truth& truth, TimePoint steady) {
+  truth_ = truth;
+  // A read that was late the round before is still awaited: then the daemon does not know although nothing is wrong.
+  const auto heard = [](ReadFault& fault, bool known) {
+    if (fault == ReadFault::none && !known) fault = ReadFault::slow;
+  };
+  const auto load_known = [&](const char* id) {
+    const auto workload = seen.workloads.find(DeploymentId(id));
+    if (workload == seen.workloads.end()) return false;
+    const auto signal = workload->second.signals.find("in_flight");
+    return signal != workload->second.signals.end() && signal->second.value.known();
+  };
+  heard(truth_.fleet, seen.fleets.begin()->second.known());
+  heard(truth_.chat, load_known("chat@pool"));
+  heard(truth_.ext, load_known("ext@pool"));
+  const bool read = truth_.fleet == ReadFault::none;
+  if (read && !fleet_was_read_) fleet_read_since_ = steady;
+  fleet_was_read_ = read;
+  if (truth_.chat == ReadFault::none) chat_known_at_ = steady;
+}
+
+void Judge::judge_growth(const Observation& seen, const Decision& decision) {
+  int all_starts = 0;
+  for (const Action& action : decision.plan.actions) {
+    if (action.kind != ActionKind::start) continue;
+    all_starts += static_cast<int>(action.replicas.size());
+    const auto under_way = truth_.starting.find(action.deployment);
+    if (under_way != truth_.starting.end() && under_way->second > 0)
+      say("I4: a start of " + action.deployment.value + " while another is not answered");
+  }
+  const int gpus = config_.pools.front().gpus.count;
+  const int held = truth_.held(true) + truth_.held(false) + truth_.ext_held;
+  const bool external_known = truth_.ext == ReadFault::none || truth_.ext == ReadFault::partial;
+  if (external_known && held + all_starts > gpus)
+    say("I3: starts beyond the free GPUs:" + number("held", held) + number("starts", all_starts));
+  const int starts = rl_starts(decision);
+  if (starts == 0) return;
+  if (truth_.fleet != ReadFault::none || truth_.chat != ReadFault::none || truth_.ext != ReadFault::none) {
+    say("I2: RL grows by " + std::to_string(starts) + " while something is unknown");
+  }
+  if (truth_.held(true) + starts + reserve() > gpus) {
+    say("I1: RL grows into the reserve:" + number("held", truth_.held(true)) + number("starts", starts) +
+        number("reserve", reserve()));
+  }
+  if (freeze_until_ && seen.at < *freeze_until_) say("RL grows while it is frozen");
+  if (drain_until_ && seen.at < *drain_until_) say("RL grows while it is drained");
+}
+
+void Judge::judge_reclaim(const Observation& seen, const Decision& decision, TimePoint steady) {
+  if (truth_.fleet != ReadFault::none) return;
+  std::set<ReplicaId> leaving;
+  for (const Action& action : decision.plan.actions) {
+    if (action.kind != ActionKind::start) leaving.insert(action.replicas.begin(), action.replicas.end());
+  }
+  int active = 0, told = 0;
+  for (const auto& [id, body] : truth_.bodies) {
+    if (!body.rl || !is_active(body.phase)) continue;
+    ++active;
+    told += leaving.contains(id) ? 1 : 0;
+  }
+  int room = config_.pools.front().gpus.count - reserve();
+  const ServiceConfig& chat = config_.services.front();
+  if (steady - chat_known_at_ > chat.blind_after + 2 * config_.tick)
+    room = std::min(room, config_.pools.front().gpus.count - chat.deployments.front().max.count);
+  if (drain_until_ && seen.at < *drain_until_) room = 0;
+  if (active - told > std::max(room, 0)) {
+    say("I1: a reclaim is missing:" + number("active", active) + number("told", told) + number("room", room));
+  }
+}
+
+void Judge::judge_endings(const Observation& seen, const Decision& decision, TimePoint steady) {
+  std::map<ReplicaId, ReplicaPhase> shown;
+  for (const auto& [name, fleet] : seen.fleets) {
+    if (!fleet.known()) continue;
+    for (const ReplicaSeen& replica : fleet.value().replicas) shown[replica.id] = replica.phase;
+  }
+  for (const Action& action : decision.plan.actions) {
+    if (action.kind == ActionKind::start) continue;
+    for (const ReplicaId& id : action.replicas) {
+      const auto found = shown.find(id);
+      if (action.kind == ActionKind::drain && found != shown.end() && found->second == ReplicaPhase::draining)
+        say("a replica that is leaving is chosen again: " + id.value);
+      told_.try_emplace(id, steady);
+      if (action.kind == ActionKind::evict) evicted_.try_emplace(id, steady);
+    }
+  }
+  // Only where the daemon could see and speak for long enough.
+  const TimePoint since = std::max(started_, fleet_read_since_);
+  const Duration grace = kGraceTicks * config_.tick;
+  for (const auto& [id, phase] : shown) {
+    if (phase != ReplicaPhase::starting) starting_since_.erase(id);
+    if (phase == ReplicaPhase::starting) {
+      const TimePoint from = std::max(starting_since_.try_emplace(id, steady).first->second, since);
+      const Duration most = config_.jobs.front().deployments.front().start_timeout + grace;
+      if (steady - from > most && !told_.contains(id)) say("a replica that does not become ready is kept: " + id.value);
+    } else if (phase == ReplicaPhase::draining) {
+      const TimePoint from = std::max(told_.try_emplace(id, steady).first->second, since);
+      const Duration most = config_.jobs.front().deployments.front().drain_timeout + grace;
+      if (steady - from > most && !evicted_.contains(id)) say("a drain does not turn hard: " + id.value);
+    } else if (phase == ReplicaPhase::gone) {
+      told_.erase(id);
+      evicted_.erase(id);
+    }
+  }
+}
+
+void Judge::start_arrived(const Action& action, const ReplicaId& id, bool used, bool exists_in_view) {
+  if (!ledger->confirmed().contains(action.id)) say("I9: done before it was recorded: " + action.id.value);
+  if (exists_in_view) say("I4: a start of a replica that exists: " + id.value);
+  if (used && !exists_in_view) say("I4: a name is used twice: " + id.value);
+}
+
+void Judge::lease_lapsed(const ReplicaId& id, TimePoint steady) {
+  const TimePoint since = std::max(started_, fleet_read_since_);
+  const Duration most = config_.fleets.front().lease_ttl + kGraceTicks * config_.tick;
+  if (fleet_was_read_ && steady - since > most && !told_.contains(id))
+    say("I11: a lease lapsed under a daemon that lives: " + id.value);
+}
+
+void Judge::renewed(const ReplicaId& id, const Truth& now, TimePoint steady) {
+  const auto told = told_.find(id);
+  const auto body = now.bodies.find(id);
+  const bool leaves = body != now.bodies.end() && body->second.phase == ReplicaPhase::draining;
+  if (leaves && told != told_.end() && steady - told->second > 2 * config_.tick)
+    say("I11: the lease of a replica that is leaving is renewed: " + id.value);
+}
+
+}  // namespace ebb::sim

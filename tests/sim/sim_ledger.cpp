@@ -1,0 +1,74 @@
+#include "tests/sim/sim_ledger.hpp"
+
+#include "daemon/runtime/ledger_read.hpp"
+#include "daemon/runtime/ledger_schema.hpp"
+#include "daemon/runtime/ledger_write.hpp"
+
+namespace ebb::sim {
+namespace {
+
+constexpr const char* kPath = "/ebb.db";
+// The file stays small, so that a run of weeks costs what a run of days does: six hours of decisions.
+constexpr int kDecisionsKept = 360;
+constexpr std::uint64_t kCleanEvery = 60;
+
+}  // namespace
+
+Status SimLedger::open() {
+  auto opened = Database::open(kPath, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, vfs_.name());
+  if (!opened.ok()) return opened.error();
+  db_ = std::move(*opened);
+  if (Status set = db_->run("PRAGMA locking_mode = EXCLUSIVE"); !set.ok()) return set;
+  Status ready = prepare_ledger_file(*db_, kPath);
+  // A crash writes nothing back either.
+  db_->leave_log_on_close(true);
+  return ready;
+}
+
+void SimLedger::close() { db_.reset(); }
+
+Result<std::string> SimLedger::forgotten() {
+  // What retention may have removed is not looked for.
+  const Result<std::int64_t> oldest = db_->number("SELECT min(tick) FROM decisions");
+  if (!oldest.ok()) return oldest.error();
+  for (const ActionId& id : confirmed_) {
+    if (std::stoll(id.value) < *oldest) continue;
+    Result<Statement> find = db_->prepare("SELECT 1 FROM actions WHERE id = ?");
+    if (!find.ok()) return find.error();
+    const Result<bool> row = find->bind(id.value).step();
+    if (!row.ok()) return row.error();
+    if (!*row) return id.value;
+  }
+  std::erase_if(confirmed_, [&](const ActionId& id) { return std::stoll(id.value) < *oldest; });
+  return std::string();
+}
+
+Result<std::int64_t> SimLedger::unfinished() {
+  return db_->number("SELECT count(*) FROM actions WHERE outcome IS NULL");
+}
+
+bool SimLedger::write(const Event& event) { return write_event(*db_, event).ok(); }
+
+awaitable<Status> SimLedger::record(const Observation& seen, const Decision& decision) {
+  Status done = write_decision(*db_, seen, decision, "sim");
+  if (!done.ok()) co_return done;
+  for (const Action& action : decision.plan.actions) confirmed_.insert(action.id);
+  if (++written_ % kCleanEvery == 0) {
+    Retention retention{LedgerConfig(), 1LL << 30, decision.at, decision.tick};
+    retention.config.max_decisions = kDecisionsKept;
+    (void)clean_up_a_little(*db_, retention);
+  }
+  co_return done;
+}
+awaitable<Status> SimLedger::record(std::vector<Outcome> outcomes) { co_return write_outcomes(*db_, outcomes); }
+awaitable<Result<std::uint64_t>> SimLedger::record(Event event) { co_return write_event(*db_, event); }
+awaitable<Result<Recovered>> SimLedger::recover() { co_return read_recovered(*db_); }
+awaitable<Result<std::vector<nlohmann::json>>> SimLedger::decisions(Page page) { co_return read_page(*db_, page); }
+awaitable<Result<nlohmann::json>> SimLedger::decision_at(TimePoint at) { co_return read_decision_at(*db_, at); }
+awaitable<Result<nlohmann::json>> SimLedger::decision(std::uint64_t tick) { co_return read_decision(*db_, tick); }
+awaitable<Result<std::vector<Event>>> SimLedger::events(std::uint64_t after_seq, int limit) {
+  co_return read_events(*db_, after_seq, limit);
+}
+awaitable<Result<std::vector<ActionRow>>> SimLedger::actions(int limit) { co_return read_actions(*db_, limit); }
+
+}  // namespace ebb::sim

@@ -1,0 +1,50 @@
+// The real ledger's tables and statements over files in memory, without the ledger's threads: under a virtual clock
+// everything stays on the control thread.
+#pragma once
+
+#include <memory>
+#include <set>
+
+#include "daemon/ports/ledger.hpp"
+#include "daemon/runtime/sqlite.hpp"
+#include "tests/sim/memory_vfs.hpp"
+
+namespace ebb::sim {
+
+class SimLedger final : public Ledger {
+ public:
+  explicit SimLedger(MemoryVfs& vfs) : vfs_(vfs) {}
+
+  /// As the daemon opens it, checks included. After `close`, again.
+  Status open();
+  /// As the daemon's end does, without a last word to the file.
+  void close();
+
+  /// Ids of actions whose record was confirmed.
+  [[nodiscard]] const std::set<ActionId>& confirmed() const { return confirmed_; }
+  /// A confirmed action that is no longer in the file; empty: none.
+  Result<std::string> forgotten();
+  /// Recorded actions without an outcome.
+  Result<std::int64_t> unfinished();
+
+  /// What the API does, without waiting; false: it could not be recorded.
+  bool write(const Event& event);
+
+  awaitable<Status> record(const Observation& seen, const Decision& decision) override;
+  awaitable<Status> record(std::vector<Outcome> outcomes) override;
+  awaitable<Result<std::uint64_t>> record(Event event) override;
+  awaitable<Result<Recovered>> recover() override;
+  awaitable<Result<std::vector<nlohmann::json>>> decisions(Page page) override;
+  awaitable<Result<nlohmann::json>> decision_at(TimePoint at) override;
+  awaitable<Result<nlohmann::json>> decision(std::uint64_t tick) override;
+  awaitable<Result<std::vector<Event>>> events(std::uint64_t after_seq, int limit) override;
+  awaitable<Result<std::vector<ActionRow>>> actions(int limit) override;
+
+ private:
+  MemoryVfs& vfs_;
+  std::unique_ptr<Database> db_;
+  std::set<ActionId> confirmed_;
+  std::uint64_t written_ = 0;
+};
+
+}  // namespace ebb::sim
