@@ -24,8 +24,10 @@ nlohmann::json to_json(const Step& step);
 nlohmann::json to_json(const Explanation& why);
 nlohmann::json to_json(const PoolSummary& pool);
 nlohmann::json to_json(const DeploymentSummary& deployment);
-/// Everything but `next`: tick, at, early, plan, why, pools, deployments, admission, alarms.
-nlohmann::json to_json(const Decision& decision);
+/// Everything but `next`: tick, at, early, plan, why, pools, deployments, admission, alarms. Without sentences the
+/// steps lack their "text": it is rendered again when read.
+enum class Sentences { with, without };
+nlohmann::json to_json(const Decision& decision, Sentences sentences = Sentences::with);
 
 /// The way back. Errors are `malformed` and name the field.
 Result<Observation> observation_from(const nlohmann::json& json);

@@ -220,7 +220,9 @@ json to_json(const Event& event) {
   return out;
 }
 
-json to_json(const Step& step) {
+namespace {
+
+json plain_json(const Step& step) {
   json args = json::array();
   for (const auto& [name, value] : step.args) args.push_back(json::array({name, arg_json(value)}));
   json out = json::object();
@@ -228,6 +230,19 @@ json to_json(const Step& step) {
   out["rule"] = step.rule;
   out["subject"] = step.subject;
   out["args"] = std::move(args);
+  return out;
+}
+
+json plain_json(const Explanation& why) {
+  json out = json::array();
+  for (const Step& step : why) out.push_back(plain_json(step));
+  return out;
+}
+
+}  // namespace
+
+json to_json(const Step& step) {
+  json out = plain_json(step);
   out["text"] = to_sentence(step);
   return out;
 }
@@ -262,13 +277,13 @@ json to_json(const DeploymentSummary& deployment) {
   return out;
 }
 
-json to_json(const Decision& decision) {
+json to_json(const Decision& decision, Sentences sentences) {
   json out = json::object();
   out["tick"] = decision.tick;
   out["at"] = to_iso(decision.at);
   out["early"] = decision.early;
   out["plan"] = to_json(decision.plan);
-  out["why"] = to_json(decision.why);
+  out["why"] = sentences == Sentences::with ? to_json(decision.why) : plain_json(decision.why);
   out["pools"] = json::object();
   for (const auto& [id, pool] : decision.pools) out["pools"][id.value] = to_json(pool);
   out["deployments"] = json::object();

@@ -20,11 +20,7 @@ std::int64_t signed_of(std::uint64_t tick) { return static_cast<std::int64_t>(ti
 std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 /// The sentences are rendered again when read; kept, they would be two thirds of the file.
-std::string text_of(const Decision& decision) {
-  json value = to_json(decision);
-  for (json& step : value["why"]) step.erase("text");
-  return text_of(value);
-}
+std::string text_of(const Decision& decision) { return text_of(to_json(decision, Sentences::without)); }
 
 Status done_or(const Result<std::int64_t>& changed) {
   if (!changed.ok()) return changed.error();

@@ -30,7 +30,7 @@ stale_after: 150s
 warm_up: 120s
 lost_after: 120s
 failures: {backoff_first: 5s, backoff_max: 5m}
-pools: [{name: pool, gpus: 12, headroom: 0, quiet_window: 60s, growth: {policy: survival, confidence: 0.3}}]
+pools: [{name: pool, gpus: 12, headroom: 0, quiet_window: 60s}]
 fleets: [{name: fleet, kind: simulated, pool: pool, lease_ttl: 10m}]
 services:
   - name: chat

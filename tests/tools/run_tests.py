@@ -135,8 +135,8 @@ def long_tests(stage, jobs):
 
 
 def release(stage, jobs):
-    return (configure("release") and build("release", jobs, ["tests_core"])
-            and ctest(stage, "release", jobs, ["-L", "^core$", "-LE", "^long$"]))
+    return (configure("release") and build("release", jobs, ["tests_core", "tests_sim"])
+            and ctest(stage, "release", jobs, ["-L", "^(core|sim)$", "-LE", "^long$"]))
 
 
 def tsan(stage, jobs):
@@ -162,7 +162,7 @@ def clang(stage, jobs):
 
 STAGES = [
     ("asan", "every test under g++'s AddressSanitizer and UBSan", asan),
-    ("release", "the pure core again, optimised: no sanitizer changes a decision", release),
+    ("release", "the pure core again, optimised: no sanitizer changes a decision; a thousand simulated days", release),
     ("tsan", "what has threads, under clang's ThreadSanitizer", tsan),
     ("clang", "every source through the second compiler", clang),
 ]

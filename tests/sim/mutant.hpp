@@ -1,0 +1,15 @@
+// The broken builds in one: which of them is run. Included by the generated copies of tests/sim/mutants.py only.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace ebb::sim {
+
+/// The one that is chosen, counted from 1; 0: the unbroken build.
+extern int chosen_mutant;
+inline bool mutant(int number) { return chosen_mutant == number; }
+/// By number from 1 on.
+std::span<const std::string_view> mutant_names();
+
+}  // namespace ebb::sim

@@ -1,0 +1,121 @@
+"""Writes broken copies of the daemon's sources for the simulator's mutation test.
+
+usage: mutants.py SOURCE_ROOT OUTPUT_ROOT
+
+Each mutant replaces one piece of one source; M in the replacement is true while that mutant is chosen, at run time. A
+piece that is no longer found exactly once is an error: whoever changes that line decides what becomes of its mutant.
+The copies are compiled into the test alone; the daemon's own sources hold nothing of this.
+"""
+
+import pathlib
+import sys
+
+CORE = "daemon/core/"
+RUNTIME = "daemon/runtime/"
+
+# name, file, what stands there, what the broken build has instead
+MUTANTS = [
+    ("missing_read_as_zero", CORE + "freshness.cpp",
+     "    if (sample == nullptr) continue;",
+     "    if (M && sample == nullptr) { signal.value = Sample<double>{0, in.now}; continue; }\n"
+     "    if (sample == nullptr) continue;"),
+    ("stale_read_as_fresh", CORE + "freshness.cpp", "    if (age > limit) {", "    if (!M && age > limit) {"),
+    ("partial_read_as_whole", CORE + "freshness.cpp",
+     "} else if (workload.reported < workload.expected) {",
+     "} else if (!M && workload.reported < workload.expected) {"),
+    ("terminating_replicas_not_counted", CORE + "draft.hpp",
+     "return serving + starting + draining;", "return M ? serving + starting : serving + starting + draining;"),
+    ("starting_replicas_not_counted", CORE + "draft.hpp",
+     "[[nodiscard]] Replicas active() const { return serving + starting; }",
+     "[[nodiscard]] Replicas active() const { return M ? serving : serving + starting; }"),
+    ("lost_replicas_not_counted", CORE + "reserve.cpp",
+     "    books.unusable += site->gpus(mine.counts.lost);",
+     "    if (!M) books.unusable += site->gpus(mine.counts.lost);"),
+    ("victim_drained_twice", CORE + "leases.cpp",
+     "    if (is_active(lease.phase)) {\n      out.push_back(",
+     "    if (is_active(lease.phase) || (M && lease.phase == LeasePhase::draining)) {\n      out.push_back("),
+    ("blindness_forgotten", CORE + "need.cpp",
+     "draft.pools[site.pool].blind = true;", "if (!M) draft.pools[site.pool].blind = true;"),
+    ("blind_for_ever_keeps_what_it_has", CORE + "need.cpp",
+     "if (blind_for > site.service->blind_after) {", "if (!M && blind_for > site.service->blind_after) {"),
+    ("owners_wish_ignored", CORE + "need.cpp",
+     "workload.asked.value() > need) {", "workload.asked.value() > need && !M) {"),
+    ("headroom_ignored", CORE + "reserve.cpp",
+     "books.reserve = kept + pool.config->headroom;", "books.reserve = M ? kept : kept + pool.config->headroom;"),
+    ("freeze_ignored", CORE + "guardrails.cpp",
+     "override_for(draft, growth.site, OverrideKind::freeze); freeze != nullptr) {",
+     "override_for(draft, growth.site, OverrideKind::freeze); !M && freeze != nullptr) {"),
+    ("slow_start_replaced_past_the_guardrails", CORE + "leases.cpp",
+     "if (site.job != nullptr) draft.of(site).target =", "if (!M && site.job != nullptr) draft.of(site).target ="),
+    ("drains_never_turn_hard", CORE + "leases.cpp",
+     "if (!lease.evicted && in.now >= lease.drain_deadline) {",
+     "if (!M && !lease.evicted && in.now >= lease.drain_deadline) {"),
+    ("slow_starts_kept", CORE + "leases.cpp",
+     "waited <= site.deployment->start_timeout) continue;",
+     "waited <= site.deployment->start_timeout || M) continue;"),
+    ("second_start_while_one_is_unanswered", CORE + "diff.cpp",
+     "in.seen.busy.contains(site->id())) continue;", "(!M && in.seen.busy.contains(site->id()))) continue;"),
+    ("unreadable_fleet_read_as_empty", RUNTIME + "observer.cpp",
+     "  if (view.ok()) {\n    Sample<FleetSeen> sample;\n    sample.value = std::move(view.value());",
+     "  if (view.ok() || M) {\n    Sample<FleetSeen> sample;\n    if (view.ok()) sample.value = std::move(view.value());"),
+    ("done_although_not_recorded", RUNTIME + "control_loop.cpp",
+     "if (!written.ok()) decision = only_shrinking", "if (!M && !written.ok()) decision = only_shrinking"),
+    ("leases_not_renewed", RUNTIME + "control_loop.cpp",
+     "if (now - renewed_at_ < every && renewed_at_ != TimePoint{}) co_return;",
+     "if (M || (now - renewed_at_ < every && renewed_at_ != TimePoint{})) co_return;"),
+    ("premise_not_looked_at_again", RUNTIME + "actuator.cpp",
+     "if (action.kind != ActionKind::start) co_return action;",
+     "if (M || action.kind != ActionKind::start) co_return action;"),
+    ("outcomes_not_taken_in", RUNTIME + "control_loop.cpp",
+     "    unrecorded_.push_back(finished.outcome);", "    if (!M) unrecorded_.push_back(finished.outcome);"),
+    ("restart_begins_anew", RUNTIME + "ledger_read.cpp",
+     "Result<Recovered> read_recovered(Database& db) {",
+     "Result<Recovered> read_recovered(Database& db) {\n  if (M) return Recovered{};"),
+    ("records_not_synced", RUNTIME + "ledger_schema.cpp",
+     '      "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"\n',
+     '      M ? "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF" :\n'
+     '      "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"\n'),
+]
+
+
+def main() -> None:
+    source, output = (pathlib.Path(argument) for argument in sys.argv[1:3])
+    for file in sorted({mutant[1] for mutant in MUTANTS}):
+        text = (source / file).read_text()
+        for number, (name, where, old, new) in enumerate(MUTANTS, 1):
+            if where != file:
+                continue
+            if text.count(old) != 1:
+                sys.exit(f"mutants.py: '{name}': its piece stands {text.count(old)} times in {file}:\n{old}")
+            begin = text.index(old)
+            text = text[:begin] + broken(new, number) + text[begin + len(old):]
+        if file.endswith(".hpp"):
+            text = text.replace("#pragma once\n", "#pragma once\n#include \"tests/sim/mutant.hpp\"\n", 1)
+        else:
+            text = "#include \"tests/sim/mutant.hpp\"\n" + text
+        write(output / file, text)
+    names = ",\n    ".join(f'"{name}"' for name, *_ in MUTANTS)
+    write(output / "mutants.inc", f"    {names}\n")
+
+
+def broken(text: str, number: int) -> str:
+    call = f"::ebb::sim::mutant({number})"
+    out, word = [], ""
+    for character in text + "\0":
+        if character.isalnum() or character == "_":
+            word += character
+            continue
+        out.append(call if word == "M" else word)
+        out.append(character)
+        word = ""
+    return "".join(out)[:-1]
+
+
+def write(path: pathlib.Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
