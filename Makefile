@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long build bench bench-policies fuzz format lint deps clean
+.PHONY: help demo test test-long build bench bench-policies sim fuzz format lint deps clean
 
 JOBS   ?= $(shell nproc)
 PRESET ?= release
@@ -44,6 +44,10 @@ bench-policies: ## every policy on the traces in EBB_TRACES, into docs/policy-be
 	@$(INSTALL) build demo
 	@$(MAKE) --no-print-directory compile PRESET=release TARGETS=ebbd
 	@python3 $(TOOLS)/bench_policies.py --build-dir build/release $(if $(QUICK),--quick)
+
+sim: deps ## SEEDS=N more simulated lives of the daemon under faults (DAYS each, from SEED on)
+	@$(MAKE) --no-print-directory compile PRESET=release TARGETS=ebb-sim
+	@build/release/bin/ebb-sim --seed $(or $(SEED),1) --seeds $(or $(SEEDS),100) --days $(or $(DAYS),10)
 
 fuzz: deps ## libFuzzer over every parser that meets the outside, FUZZ_S seconds each
 	@mkdir -p build; cmake --preset clang >build/clang.configure.log 2>&1 || { cat build/clang.configure.log; exit 1; }

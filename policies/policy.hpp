@@ -88,7 +88,7 @@ class AllocationPolicy {
 struct GrowthInput {
   const PoolId& pool;
   Gpus slack;         ///< outside the reserve now, lent or not
-  Duration start_up;  ///< the longest a serving RL replica of the pool took from its decision to serving; 0: none serves
+  Duration start_up;  ///< the longest a serving RL replica of the pool took since it was decided; 0: none serves
   Duration drain;     ///< the longest drain of the pool's RL deployments
   const PolicyMemory& memory;
   TimePoint now;

@@ -137,9 +137,11 @@ void end_slow_starts(Draft& draft, const Input& in, const Site& site, Action& ev
     lease = after(after(std::move(lease), LeaseEvent::reclaim, in.now), LeaseEvent::overdue, in.now);
     lease.drain_deadline = lease.said_at = in.now;
     evict.replicas.push_back(*ref.id);
-    if (site.job != nullptr) draft.of(site).target = draft.of(site).target - Replicas{1};
   }
-  draft.of(site).count();
+  SiteDraft& mine = draft.of(site);
+  const Replicas growth = std::max(mine.target - mine.counts.active(), Replicas{0});
+  mine.count();
+  if (site.job != nullptr) mine.target = std::min(mine.target, mine.counts.active() + growth);
 }
 
 /// Whether the order to leave has to be given once more.

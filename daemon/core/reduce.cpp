@@ -1,5 +1,7 @@
 #include "daemon/core/reduce.hpp"
 
+#include <algorithm>
+
 namespace ebb {
 
 State reduce(State state, const Event& event) {
@@ -24,6 +26,25 @@ State reduce(State state, const Outcome& outcome, const Action& action) {
     DeploymentMemory& memory = state.deployments[action.deployment];
     ++memory.failures;
     memory.last_failure = outcome.at;
+  }
+  return state;
+}
+
+State rebased(State state, TimePoint now) {
+  TimePoint newest{};
+  for (const auto& [id, lease] : state.leases) newest = std::max({newest, lease.since, lease.asked_at, lease.said_at});
+  for (const auto& [id, memory] : state.deployments) {
+    newest = std::max({newest, memory.known_at, memory.last_grow, memory.last_reclaim, memory.last_failure});
+  }
+  const Duration ahead = newest - now;
+  if (ahead <= Duration{0}) return state;
+  // What was never stamped stays so.
+  const auto back = [&](TimePoint& at) { at = at == TimePoint{} ? at : at - ahead; };
+  for (auto& [id, lease] : state.leases) {
+    for (TimePoint* at : {&lease.since, &lease.asked_at, &lease.said_at, &lease.drain_deadline}) back(*at);
+  }
+  for (auto& [id, memory] : state.deployments) {
+    for (TimePoint* at : {&memory.known_at, &memory.last_grow, &memory.last_reclaim, &memory.last_failure}) back(*at);
   }
   return state;
 }

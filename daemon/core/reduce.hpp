@@ -13,4 +13,9 @@ State reduce(State state, const Event& event);
 /// fleet's next word, because "failed" does not prove that nothing happened.
 State reduce(State state, const Outcome& outcome, const Action& action);
 
+/// For a restart: where the wall clock went back since the last run, every stamp that was made then moves back with it.
+/// A drain that was due in a minute would else be due in an hour and a minute. Overrides end by the wall clock, and
+/// stay.
+State rebased(State state, TimePoint now);
+
 }  // namespace ebb

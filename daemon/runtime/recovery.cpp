@@ -9,7 +9,7 @@ awaitable<Result<Resumed>> resume(ResumeParts parts) {
   Result<Recovered> before = co_await parts.ledger.recover();
   if (!before.ok()) co_return before.error();
   Resumed out;
-  out.state = std::move(before.value().state);
+  out.state = rebased(std::move(before.value().state), parts.clock.now());
   Observation seen =
       co_await parts.observer.observe(parts.config, parts.wiring, parts.clock.now() + parts.config->observe_timeout);
   out.endings = closed(before.value().unfinished, seen, parts.clock.now());

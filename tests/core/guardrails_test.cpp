@@ -344,5 +344,39 @@ TEST(Admission, FollowsTheServingReplicas) {
   EXPECT_EQ(decide_on(seen, config).admission.at(JobId("rl")), 30);
 }
 
+/// A start that is overdue: asked for at second 0, still starting.
+State with_overdue_start(State state, const std::string& id) {
+  Lease lease;
+  lease.deployment = kRl;
+  lease.since = lease.asked_at = at_second(0);
+  lease.gpus = {1};
+  lease.seen = true;
+  state.leases[ReplicaId(id)] = lease;
+  return state;
+}
+
+// Found by the simulator: seed 17, two days.
+TEST(SlowStarts, AReplacementOfAnRlReplicaIsGrowthAndAFreezeHoldsIt) {
+  Config config = small_config();
+  config.jobs[0].deployments[0].start_timeout = Duration{60'000};
+  const State state = with_overdue_start(with(override_of(OverrideKind::freeze, "")), "r1");
+  const Seen seen = Seen(105).chat(8).replica("c1", kChat).replica("r1", kRl, ReplicaPhase::starting);
+  const Decision decision = decide_on(seen, config, state);
+  EXPECT_EQ(count_of(decision, ActionKind::evict, kRl), 1) << story(decision);
+  EXPECT_EQ(count_of(decision, ActionKind::start, kRl), 0) << story(decision);
+}
+
+// Found by the simulator: seed 10, ten days.
+TEST(SlowStarts, OneThatIsEndedCountsTowardsAShrinkingTarget) {
+  Config config = small_config();
+  config.jobs[0].deployments[0].start_timeout = Duration{60'000};
+  const State state = with_overdue_start(State(), "r1");
+  const Seen seen =
+      Seen(105).chat(64).replica("c1", kChat).replica("r1", kRl, ReplicaPhase::starting).replica("r2", kRl);
+  const Decision decision = decide_on(seen, config, state);
+  EXPECT_EQ(count_of(decision, ActionKind::evict, kRl), 1) << story(decision);
+  EXPECT_EQ(count_of(decision, ActionKind::drain, kRl), 1) << story(decision);
+}
+
 }  // namespace
 }  // namespace ebb::testing

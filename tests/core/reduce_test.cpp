@@ -72,5 +72,19 @@ TEST(Reduce, EventsSetAndClearOverridesAndDemand) {
   EXPECT_TRUE(reduce(std::move(state), cleared).overrides.empty());
 }
 
+// Found by the simulator: seeds 54 and 97, ten days.
+TEST(Rebased, AClockThatWentBackTakesTheStampsWithIt) {
+  State state;
+  Lease lease;
+  lease.since = lease.said_at = at_second(3'600);
+  lease.drain_deadline = at_second(3'660);
+  state.leases[ReplicaId("r1")] = lease;
+  const State moved = rebased(state, at_second(10));
+  EXPECT_EQ(moved.leases.at(ReplicaId("r1")).said_at, at_second(10));
+  EXPECT_EQ(moved.leases.at(ReplicaId("r1")).drain_deadline, at_second(70));
+  EXPECT_EQ(moved.leases.at(ReplicaId("r1")).asked_at, TimePoint{}) << "never stamped";
+  EXPECT_EQ(rebased(state, at_second(7'200)), state) << "a clock that went on changes nothing";
+}
+
 }  // namespace
 }  // namespace ebb::testing

@@ -10,6 +10,8 @@ namespace {
 // Ticks after which an order must have been given: one to see, one to say it again, and some for the run's faults.
 constexpr int kGraceTicks = 5;
 
+constexpr Duration kJustNow{3'000};
+
 bool is_rl(const Action& action) { return action.deployment == DeploymentId("rl@pool"); }
 
 int rl_starts(const Decision& decision) {
@@ -130,7 +132,9 @@ void Judge::judge_reclaim(const Observation& seen, const Decision& decision, Tim
   for (const auto& [id, body] : truth_.bodies) {
     if (!body.rl || !is_active(body.phase)) continue;
     ++active;
-    told += leaving.contains(id) ? 1 : 0;
+    // An order of a moment ago is not repeated yet; its call may be under way.
+    const auto last = last_told_.find(id);
+    told += leaving.contains(id) || (last != last_told_.end() && steady - last->second <= kJustNow) ? 1 : 0;
   }
   int room = config_.pools.front().gpus.count - reserve();
   const ServiceConfig& chat = config_.services.front();
@@ -155,6 +159,7 @@ void Judge::judge_endings(const Observation& seen, const Decision& decision, Tim
       if (action.kind == ActionKind::drain && found != shown.end() && found->second == ReplicaPhase::draining)
         say("a replica that is leaving is chosen again: " + id.value);
       told_.try_emplace(id, steady);
+      last_told_[id] = steady;
       if (action.kind == ActionKind::evict) evicted_.try_emplace(id, steady);
     }
   }
@@ -173,6 +178,7 @@ void Judge::judge_endings(const Observation& seen, const Decision& decision, Tim
       if (steady - from > most && !evicted_.contains(id)) say("a drain does not turn hard: " + id.value);
     } else if (phase == ReplicaPhase::gone) {
       told_.erase(id);
+      last_told_.erase(id);
       evicted_.erase(id);
     }
   }

@@ -58,8 +58,8 @@ class Judge {
   TimePoint started_{};
   TimePoint fleet_read_since_{}, chat_known_at_{};
   bool fleet_was_read_ = false;
-  std::map<ReplicaId, TimePoint> told_;     ///< first told to leave
-  std::map<ReplicaId, TimePoint> evicted_;  ///< first evicted
+  std::map<ReplicaId, TimePoint> told_, last_told_;  ///< to leave, first and last
+  std::map<ReplicaId, TimePoint> evicted_;           ///< first evicted
   std::map<ReplicaId, TimePoint> starting_since_;
   std::optional<TimePoint> freeze_until_, drain_until_;  ///< wall
 };

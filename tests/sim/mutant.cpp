@@ -4,7 +4,7 @@ namespace ebb::sim {
 namespace {
 
 constexpr std::string_view kNames[] = {
-#include "mutants.inc"
+#include "tests/sim/mutants.inc"
 };
 
 }  // namespace

@@ -46,7 +46,7 @@ MUTANTS = [
      "override_for(draft, growth.site, OverrideKind::freeze); freeze != nullptr) {",
      "override_for(draft, growth.site, OverrideKind::freeze); !M && freeze != nullptr) {"),
     ("slow_start_replaced_past_the_guardrails", CORE + "leases.cpp",
-     "if (site.job != nullptr) draft.of(site).target =", "if (!M && site.job != nullptr) draft.of(site).target ="),
+     "if (site.job != nullptr) mine.target = std::min", "if (!M && site.job != nullptr) mine.target = std::min"),
     ("drains_never_turn_hard", CORE + "leases.cpp",
      "if (!lease.evicted && in.now >= lease.drain_deadline) {",
      "if (!M && !lease.evicted && in.now >= lease.drain_deadline) {"),
@@ -95,7 +95,7 @@ def main() -> None:
             text = "#include \"tests/sim/mutant.hpp\"\n" + text
         write(output / file, text)
     names = ",\n    ".join(f'"{name}"' for name, *_ in MUTANTS)
-    write(output / "mutants.inc", f"    {names}\n")
+    write(output / "tests/sim/mutants.inc", f"    {names}\n")
 
 
 def broken(text: str, number: int) -> str:
