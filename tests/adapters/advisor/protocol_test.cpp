@@ -44,7 +44,7 @@ TEST(Protocol, WhatIsNoAnswerIsNamed) {
   EXPECT_EQ(problem("{"), "printed '{', which is no JSON object");
   EXPECT_EQ(problem(""), "printed '', which is no JSON object");
   EXPECT_EQ(problem("3"), "printed '3', which is no JSON object");
-  EXPECT_EQ(problem("\x01\xff"), "printed '??', which is no JSON object");
+  EXPECT_EQ(problem("\x01x\xff"), "printed '?x?', which is no JSON object");
   EXPECT_EQ(problem(R"({"seq":1,"need":1})"), "printed a line without its version");
   EXPECT_EQ(problem(R"({"version":2,"seq":1,"need":1})"), "speaks version 2 of the protocol, not 1");
   EXPECT_EQ(problem(R"({"version":1,"seq":-1,"need":1})"), "printed a line without the question's seq");
