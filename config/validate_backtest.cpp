@@ -35,6 +35,7 @@ void check_backtest(const Config& config, Report& report) {
       report.add(path + ".capacity", in_quotes(std::string(policy.capacity->name())) +
                                          " asks somebody outside, who knows nothing of the trace: it cannot be "
                                          "back-tested");
+      continue;
     }
     for (const std::string& signal : policy.capacity->needs()) {
       if (signals.contains(signal)) continue;
