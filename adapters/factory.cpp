@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "adapters/advisor/exec_advisor.hpp"
 #include "adapters/exposition/scrape_source.hpp"
 #include "adapters/process/process_fleet.hpp"
 #include "adapters/prometheus/prometheus_source.hpp"
@@ -90,6 +91,24 @@ std::shared_ptr<MetricSource> source_of(const SourceConfig& config, const Factor
   return std::make_shared<ScrapeSource>(config, parts.http, parts.clock);
 }
 
+/// The adviser of a service's policy; the one before when nothing about it has changed, so that it keeps what it
+/// learnt.
+std::shared_ptr<Advisor> advisor_of(const Config& config, const ServiceConfig& service, const AdviserSpec& spec,
+                                    const Wiring* before, const FactoryParts& parts) {
+  ExecAdvisorOptions options;
+  options.name = service.name.value;
+  options.command = spec.plugin.empty() ? spec.command : std::vector<std::string>{parts.plugin_host_path, spec.plugin};
+  options.deadline = spec.deadline;
+  options.hidden = secret_variables(config);
+  if (before != nullptr) {
+    for (const auto& [id, advisor] : before->advisors) {
+      const auto kept = std::dynamic_pointer_cast<ExecAdvisor>(advisor);
+      if (kept != nullptr && kept->options() == options) return kept;
+    }
+  }
+  return std::make_shared<ExecAdvisor>(std::move(options), parts.clock, parts.executor);
+}
+
 }  // namespace
 
 std::shared_ptr<const Wiring> make_wiring(const Config& config, const Wiring* before, const FactoryParts& parts) {
@@ -105,6 +124,10 @@ std::shared_ptr<const Wiring> make_wiring(const Config& config, const Wiring* be
         wiring->sources[deployment.id].push_back(source_of(source, parts));
       }
     }
+    const std::optional<AdviserSpec> spec = service.capacity->adviser();
+    if (!spec) continue;
+    const std::shared_ptr<Advisor> advisor = advisor_of(config, service, *spec, before, parts);
+    for (const DeploymentConfig& deployment : service.deployments) wiring->advisors[deployment.id] = advisor;
   }
   for (const JobConfig& job : config.jobs) {
     if (job.demand != DemandKind::metric) continue;
@@ -116,6 +139,9 @@ std::shared_ptr<const Wiring> make_wiring(const Config& config, const Wiring* be
 void close_wiring(const Wiring& wiring) {
   for (const auto& [id, fleet] : wiring.fleets) {
     if (const auto process = std::dynamic_pointer_cast<ProcessFleet>(fleet)) process->close();
+  }
+  for (const auto& [id, advisor] : wiring.advisors) {
+    if (const auto child = std::dynamic_pointer_cast<ExecAdvisor>(advisor)) child->close();
   }
 }
 

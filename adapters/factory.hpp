@@ -17,14 +17,15 @@ struct FactoryParts {
   boost::asio::any_io_executor executor;
   HttpClient& http;
   Clock& clock;
-  std::string shim_path;  ///< of ebb-shim
+  std::string shim_path;         ///< of ebb-shim
+  std::string plugin_host_path;  ///< of ebb-plugin-host
 };
 
 /// Fleets that `before` has too are kept and told of the new configuration, so that what they know of running replicas
-/// is not lost; sources are made anew.
+/// is not lost, and so are advisers that are asked as before; sources are made anew.
 std::shared_ptr<const Wiring> make_wiring(const Config& config, const Wiring* before, const FactoryParts& parts);
 
-/// Ends the adapters' threads; replicas live on. Before the io_context goes.
+/// Ends the adapters' threads and the advisers; replicas live on. Before the io_context goes.
 void close_wiring(const Wiring& wiring);
 
 }  // namespace ebb

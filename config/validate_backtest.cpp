@@ -14,8 +14,8 @@ void check_backtest(const Config& config, Report& report) {
                                              shown(model.rollout_p95_s) + " with " + shown(model.rollout_median_s));
   }
   if (model.owner_window < model.owner_sync && report.sound({"backtest.owner_window", "backtest.owner_sync"})) {
-    report.add("backtest.owner_window", "owner_window must be at least owner_sync, got " +
-                                            to_text(model.owner_window) + " with " + to_text(model.owner_sync));
+    report.add("backtest.owner_window", "owner_window must be at least owner_sync, got " + to_text(model.owner_window) +
+                                            " with " + to_text(model.owner_sync));
   }
   std::set<std::string> names, signals{"load"};
   for (std::size_t i = 0; i < model.signals.size(); ++i) {
@@ -31,6 +31,12 @@ void check_backtest(const Config& config, Report& report) {
       report.add(path + ".name", "there is another policy called " + in_quotes(policy.name));
     }
     if (policy.capacity == nullptr || !report.sound({path + ".capacity", "backtest.signals"})) continue;
+    if (policy.capacity->adviser()) {
+      report.add(path + ".capacity", in_quotes(std::string(policy.capacity->name())) +
+                                         " asks somebody outside, who knows nothing of the trace: it cannot be "
+                                         "back-tested");
+      continue;
+    }
     for (const std::string& signal : policy.capacity->needs()) {
       if (signals.contains(signal)) continue;
       report.add(path + ".capacity", "it needs the signal " + in_quotes(signal) +

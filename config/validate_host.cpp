@@ -173,6 +173,13 @@ void check_times(const Config& config, Report& report) {
        config.sample_interval, "at least two sample_intervals");
   rule(config.failures.backoff_max >= config.failures.backoff_first, "failures.backoff_max",
        config.failures.backoff_max, "failures.backoff_first", config.failures.backoff_first, "at least backoff_first");
+  for (std::size_t i = 0; i < config.services.size(); ++i) {
+    // Fleets may take half of the time and sources must keep a quarter, or asking would cost the signals.
+    const auto adviser = config.services[i].capacity ? config.services[i].capacity->adviser() : std::nullopt;
+    if (!adviser) continue;
+    rule(4 * adviser->deadline <= config.observe_timeout, at("services", i) + ".capacity.deadline", adviser->deadline,
+         "observe_timeout", config.observe_timeout, "at most a quarter of observe_timeout");
+  }
   for (std::size_t i = 0; i < config.fleets.size(); ++i) {
     // Leases are renewed six times in their time to live, but never more often than production is looked at.
     const FleetConfig& fleet = config.fleets[i];

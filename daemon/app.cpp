@@ -49,11 +49,12 @@ class LoopContext final : public asio::io_context {
 /// Everything that runs, on one thread.
 class App final : public Control {
  public:
-  App(LiveConfig& live, std::unique_ptr<SqliteLedger> ledger, std::string shim_path)
+  App(LiveConfig& live, std::unique_ptr<SqliteLedger> ledger, std::string shim_path, std::string plugin_host_path)
       : live_(live),
         clock_(io_.get_executor()),
         ledger_(std::move(ledger)),
         shim_path_(std::move(shim_path)),
+        plugin_host_path_(std::move(plugin_host_path)),
         wiring_(make_wiring(*live.current(), nullptr, parts())),
         observer_(clock_),
         actuator_(io_.get_executor(), clock_),
@@ -74,7 +75,7 @@ class App final : public Control {
   std::shared_ptr<void> subscribe(Listener listener) override { return board_.subscribe(std::move(listener)); }
 
  private:
-  FactoryParts parts() { return {io_.get_executor(), http_, clock_, shim_path_}; }
+  FactoryParts parts() { return {io_.get_executor(), http_, clock_, shim_path_, plugin_host_path_}; }
   awaitable<void> main();
   awaitable<State> recovered();
   awaitable<void> watch_config();
@@ -87,7 +88,7 @@ class App final : public Control {
   SystemClock clock_;
   CurlClient http_;
   std::unique_ptr<SqliteLedger> ledger_;
-  std::string shim_path_;
+  std::string shim_path_, plugin_host_path_;
   std::shared_ptr<const Wiring> wiring_;
   Observer observer_;
   Actuator actuator_;
@@ -270,7 +271,7 @@ int run_daemon(const RunOptions& options) {
   }
   raise_descriptor_limit();
   const std::string shim = options.shim_path.empty() ? beside_this_program("ebb-shim") : options.shim_path;
-  App app(**live, std::move(*ledger), shim);
+  App app(**live, std::move(*ledger), shim, beside_this_program("ebb-plugin-host"));
   return app.run();
 }
 

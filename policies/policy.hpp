@@ -29,6 +29,7 @@ struct CapacityInput {
   Duration reclaim;  ///< until RL's GPUs in its pool are free once that was decided: the longest drain, and a tick
   const PolicyMemory& memory;
   TimePoint now;
+  Reading<Advice> advice{};  ///< what the policy's adviser answered; Missing where it has none
 };
 
 struct CapacityProposal {
@@ -45,6 +46,15 @@ struct OptionProblem {
   std::vector<std::string> involved{};  ///< further options the rule is about; nothing is said where one is broken
 };
 
+/// Whom a policy wants to be asked before every decision. The answer stands in the observation, since a policy has no
+/// I/O; who asks is the observer.
+struct AdviserSpec {
+  std::vector<std::string> command;  ///< program and arguments
+  std::string plugin;                ///< or a shared object, which ebb-plugin-host loads
+  Duration deadline{0};
+  friend bool operator==(const AdviserSpec&, const AdviserSpec&) = default;
+};
+
 /// A policy's memory carries a version that no other policy uses: what another one left behind is then ignored.
 class CapacityPolicy {
  public:
@@ -57,6 +67,8 @@ class CapacityPolicy {
   /// Names of the signals it reads, so that the loader can refuse a deployment whose sources lack one.
   [[nodiscard]] virtual std::vector<std::string> needs() const = 0;
   [[nodiscard]] virtual CapacityProposal propose(const CapacityInput& input) const = 0;
+  /// Nothing: it decides from the signals alone.
+  [[nodiscard]] virtual std::optional<AdviserSpec> adviser() const { return std::nullopt; }
   /// How long it looks back; growth after a start waits this long.
   [[nodiscard]] virtual Duration window() const { return Duration{0}; }
   /// The most numbers its memory holds, at most `kMostMemory`.

@@ -1,12 +1,15 @@
 #include "policies/registry.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "policies/allocation/max_min.hpp"
 #include "policies/allocation/priority.hpp"
 #include "policies/capacity/conformal.hpp"
+#include "policies/capacity/exec.hpp"
 #include "policies/capacity/fixed.hpp"
 #include "policies/capacity/max_of.hpp"
+#include "policies/capacity/plugin.hpp"
 #include "policies/capacity/predictive.hpp"
 #include "policies/capacity/schedule.hpp"
 #include "policies/capacity/seasonal.hpp"
@@ -38,8 +41,12 @@ std::unique_ptr<P> make() {
 constexpr std::array kCapacity{
     Entry<CapacityPolicy>{"conformal", "Keeps what may be needed before RL is gone, at a miss rate that is held to.",
                           make<CapacityPolicy, Conformal>},
+    Entry<CapacityPolicy>{"exec", "Asks a program of yours; another policy stands in while it does not answer.",
+                          make<CapacityPolicy, ExecCapacity>},
     Entry<CapacityPolicy>{"fixed", "A constant number of replicas.", make<CapacityPolicy, FixedCapacity>},
     Entry<CapacityPolicy>{"max_of", "The largest need of several policies.", make<CapacityPolicy, MaxOf>},
+    Entry<CapacityPolicy>{"plugin", "Asks a shared object of yours, loaded in a process of its own; as exec otherwise.",
+                          make<CapacityPolicy, PluginCapacity>},
     Entry<CapacityPolicy>{"predictive", "Forecasts the next interval's load, as the Dynamo planner does.",
                           make<CapacityPolicy, Predictive>},
     Entry<CapacityPolicy>{"schedule", "Replicas by weekday and time of day, in a time zone.",
@@ -79,6 +86,14 @@ constexpr auto names_of(const Table& table) {
   return names;
 }
 constexpr auto kCapacityNames = names_of(kCapacity);
+constexpr bool stands_alone(std::string_view name) { return name == "max_of" || name == "exec" || name == "plugin"; }
+constexpr auto inner_names() {
+  std::array<std::string_view, kCapacityNames.size() - 3> names{};
+  std::copy_if(kCapacityNames.begin(), kCapacityNames.end(), names.begin(),
+               [](std::string_view name) { return !stands_alone(name); });
+  return names;
+}
+constexpr auto kInnerCapacityNames = inner_names();
 constexpr auto kAllocationNames = names_of(kAllocation);
 constexpr auto kGrowthNames = names_of(kGrowth);
 constexpr auto kVictimNames = names_of(kVictim);
@@ -102,6 +117,7 @@ std::string_view help_in(const Table& table, std::string_view name) {
 }  // namespace
 
 std::span<const std::string_view> capacity_policies() { return kCapacityNames; }
+std::span<const std::string_view> inner_capacity_policies() { return kInnerCapacityNames; }
 std::span<const std::string_view> allocation_policies() { return kAllocationNames; }
 std::span<const std::string_view> growth_policies() { return kGrowthNames; }
 std::span<const std::string_view> victim_policies() { return kVictimNames; }

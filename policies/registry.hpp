@@ -16,6 +16,9 @@ std::span<const std::string_view> allocation_policies();
 std::span<const std::string_view> growth_policies();
 std::span<const std::string_view> victim_policies();
 
+/// Capacity policies that may stand inside another: those that neither hold others nor ask an adviser.
+std::span<const std::string_view> inner_capacity_policies();
+
 /// One sentence of help for a name out of the lists above; empty for others.
 std::string_view policy_help(std::string_view name);
 

@@ -71,6 +71,13 @@ Result<std::vector<Contender>> contenders(const Config& config, const std::vecto
   }
   if (names.empty()) chosen = all;
   for (const Contender& contender : chosen) {
+    if (contender.capacity->adviser()) {
+      return Error{ErrorCode::invalid,
+                   fmt::format("policy '{}' asks somebody outside, who knows nothing of the trace: it cannot be "
+                               "back-tested; name others with --policy",
+                               contender.name),
+                   false};
+    }
     for (const std::string& signal : contender.capacity->needs()) {
       if (shown_by(config.backtest, signal)) continue;
       return Error{ErrorCode::invalid,

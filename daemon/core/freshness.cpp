@@ -27,6 +27,8 @@ WorkloadSeen freshened(WorkloadSeen workload, Draft& draft, const Input& in, con
                   sample->taken_at};
     }
   }
+  if (workload.advice.known() && in.now - workload.advice.sample()->taken_at > limit)
+    workload.advice = Missing{"stale", workload.advice.sample()->taken_at};
   if (workload.asked.known() && in.now - workload.asked.sample()->taken_at > limit)
     workload.asked = Missing{"stale", in.now};
   if (workload.held.known() && in.now - workload.held.sample()->taken_at > limit)

@@ -36,7 +36,8 @@ CapacityProposal proposal_of(Draft& draft, const Input& in, const Site& site, co
                             .max = site.deployment->max,
                             .reclaim = reclaim_bound(in, in.pools[site.pool]),
                             .memory = memory.policy,
-                            .now = in.now};
+                            .now = in.now,
+                            .advice = workload.advice};
   CapacityProposal proposal = site.service->capacity->propose(input);
   draft.why.insert(draft.why.end(), proposal.why.begin(), proposal.why.end());
   return proposal;

@@ -57,6 +57,8 @@ constexpr std::array kSentences{
              "{subject}: this time of the period was never seen; {load} replicas of load now, {headroom_percent}% "
              "headroom: {need} replicas"},
     Sentence{"need.max_of", "{subject}: {need} replicas, the largest of {count} policies ({policy})"},
+    Sentence{"need.advised", "{subject}: {policy} advises {advised} ({note}): {need} replicas"},
+    Sentence{"need.unadvised", "{subject}: {policy} gave no advice ({why}): {fallback} decides"},
     Sentence{"need.asked", "{subject}: its owner asks for {asked} replicas, more than the {need} computed"},
     Sentence{"need.bounds", "{subject}: {need} replicas brought within its bounds {min} to {max}: {kept}"},
     Sentence{"need.unknown", "{subject}: not known, so it keeps {need} replicas: what it last needed or what it holds"},

@@ -11,6 +11,7 @@
 namespace ebb {
 
 nlohmann::json to_json(const Observation& seen);
+nlohmann::json to_json(const SignalSeen& signal);
 nlohmann::json to_json(const ReplicaSeen& replica);
 nlohmann::json to_json(const State& state);
 nlohmann::json to_json(const Plan& plan);
@@ -31,6 +32,7 @@ nlohmann::json to_json(const Decision& decision, Sentences sentences = Sentences
 
 /// The way back. Errors are `malformed` and name the field.
 Result<Observation> observation_from(const nlohmann::json& json);
+Result<SignalSeen> signal_from(const nlohmann::json& json);
 Result<State> state_from(const nlohmann::json& json);
 Result<Plan> plan_from(const nlohmann::json& json);
 Result<Action> action_from(const nlohmann::json& json);

@@ -131,6 +131,10 @@ ReplicaSeen replica_from(const json& j) {
 
 void value_from(const json& object, double& v) { v = read<double>(object, "value"); }
 void value_from(const json& object, Replicas& v) { v = read<Replicas>(object, "value"); }
+void value_from(const json& object, Advice& v) {
+  v.need = read<double>(object, "value");
+  v.note = read<std::string>(object, "note");
+}
 void value_from(const json& object, FleetSeen& v) {
   const json& fleet = read_object(object, "value");
   for (const json& replica : read_array(fleet, "replicas")) v.replicas.push_back(replica_from(replica));
@@ -146,18 +150,21 @@ Reading<T> reading_from(const json& j) {
   return sample;
 }
 
+SignalSeen signal_of(const json& j) {
+  SignalSeen seen;
+  seen.value = reading_from<double>(j);
+  if (has(j, "at_least")) seen.at_least = read<double>(j, "at_least");
+  return seen;
+}
+
 WorkloadSeen workload_from(const json& j) {
   WorkloadSeen workload;
-  for (const auto& [name, signal] : read_object(j, "signals").items()) {
-    SignalSeen seen;
-    seen.value = reading_from<double>(signal);
-    if (has(signal, "at_least")) seen.at_least = read<double>(signal, "at_least");
-    workload.signals[name] = std::move(seen);
-  }
+  for (const auto& [name, signal] : read_object(j, "signals").items()) workload.signals[name] = signal_of(signal);
   workload.asked = reading_from<Replicas>(field(j, "asked"));
   workload.held = reading_from<Replicas>(field(j, "held"));
   workload.reported = read<int>(j, "reported");
   workload.expected = read<int>(j, "expected");
+  if (has(j, "advice")) workload.advice = reading_from<Advice>(field(j, "advice"));
   return workload;
 }
 
@@ -297,6 +304,10 @@ Result<Observation> observation_from(const json& j) {
     for (const json& id : read_array(j, "busy")) seen.busy.insert(DeploymentId(id.get<std::string>()));
     return seen;
   });
+}
+
+Result<SignalSeen> signal_from(const json& j) {
+  return guarded([&] { return signal_of(j); });
 }
 
 Result<State> state_from(const json& j) {

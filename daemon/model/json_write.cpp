@@ -10,6 +10,7 @@ using nlohmann::json;
 
 json value_json(double v) { return v; }
 json value_json(Replicas v) { return v.count; }
+json value_json(const Advice& advice) { return advice.need; }
 json value_json(const FleetSeen& fleet) {
   json replicas = json::array();
   for (const ReplicaSeen& replica : fleet.replicas) replicas.push_back(to_json(replica));
@@ -19,12 +20,18 @@ json value_json(const FleetSeen& fleet) {
   return out;
 }
 
+/// What stands beside the value in a reading.
+template <class T>
+void add_more(json&, const T&) {}
+void add_more(json& out, const Advice& advice) { out["note"] = advice.note; }
+
 template <class T>
 json reading_json(const Reading<T>& reading) {
   json out = json::object();
   if (const auto* sample = reading.sample()) {
     out["value"] = value_json(sample->value);
     out["at"] = to_iso(sample->taken_at);
+    add_more(out, sample->value);
   } else {
     out["missing"] = reading.missing()->why;
     out["since"] = to_iso(reading.missing()->since);
@@ -34,17 +41,14 @@ json reading_json(const Reading<T>& reading) {
 
 json workload_json(const WorkloadSeen& workload) {
   json signals = json::object();
-  for (const auto& [name, signal] : workload.signals) {
-    json s = reading_json(signal.value);
-    if (signal.at_least) s["at_least"] = *signal.at_least;
-    signals[name] = std::move(s);
-  }
+  for (const auto& [name, signal] : workload.signals) signals[name] = to_json(signal);
   json out = json::object();
   out["signals"] = std::move(signals);
   out["asked"] = reading_json(workload.asked);
   out["held"] = reading_json(workload.held);
   out["reported"] = workload.reported;
   out["expected"] = workload.expected;
+  if (workload.advice != Reading<Advice>{}) out["advice"] = reading_json(workload.advice);
   return out;
 }
 
@@ -101,6 +105,12 @@ json ids_json(const std::vector<ReplicaId>& ids) {
 const char* to_string(ReplicaPhase phase) { return words::kReplicaPhases.word(phase); }
 const char* to_string(LeasePhase phase) { return words::kLeasePhases.word(phase); }
 const char* to_string(OverrideKind kind) { return words::kOverrideKinds.word(kind); }
+
+json to_json(const SignalSeen& signal) {
+  json out = reading_json(signal.value);
+  if (signal.at_least) out["at_least"] = *signal.at_least;
+  return out;
+}
 
 json to_json(const ReplicaSeen& replica) {
   json out = json::object();

@@ -54,6 +54,13 @@ struct SignalSeen {
   friend bool operator==(const SignalSeen&, const SignalSeen&) = default;
 };
 
+/// What an adviser outside (capacity policies exec and plugin) answered when it was asked.
+struct Advice {
+  double need = 0;   ///< replicas; finite and not negative
+  std::string note;  ///< its reason in its own words, for people; may be empty
+  friend bool operator==(const Advice&, const Advice&) = default;
+};
+
 /// What the metric sources say of one production deployment.
 struct WorkloadSeen {
   std::map<std::string, SignalSeen>
@@ -62,6 +69,7 @@ struct WorkloadSeen {
   Reading<Replicas> held;   ///< replicas that exist in any phase, where no fleet of ours knows
   int reported = 0;         ///< replicas with a fresh report
   int expected = 0;         ///< replicas that should have reported
+  Reading<Advice> advice;   ///< "never read" where the policy asks nobody
   friend bool operator==(const WorkloadSeen&, const WorkloadSeen&) = default;
 };
 

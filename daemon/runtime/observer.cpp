@@ -36,6 +36,35 @@ std::vector<Target> targets_of(const Observation& seen, const DeploymentConfig& 
   return targets;
 }
 
+/// What the adviser of a deployment is told.
+AdviceQuestion question_of(const Observation& seen, const DeploymentConfig& deployment, TimePoint now) {
+  AdviceQuestion question;
+  question.deployment = deployment.id;
+  question.at = now;
+  question.min = deployment.min;
+  question.max = deployment.max;
+  if (const auto workload = seen.workloads.find(deployment.id); workload != seen.workloads.end()) {
+    question.signals = workload->second.signals;
+    question.reported = workload->second.reported;
+    question.expected = workload->second.expected;
+  }
+  question.ready = Replicas{question.reported};
+  const auto fleet = seen.fleets.find(deployment.fleet);
+  if (fleet == seen.fleets.end() || !fleet->second.known()) return question;
+  question.ready = Replicas{0};
+  for (const ReplicaSeen& replica : fleet->second.value().replicas) {
+    if (replica.phase == ReplicaPhase::ready && replica.deployment == deployment.id) ++question.ready.count;
+  }
+  return question;
+}
+
+/// The latest time for the sources' answers, so that the advisers have the time they want.
+TimePoint sources_until(const Wiring& wiring, TimePoint now, TimePoint deadline) {
+  Duration wanted{0};
+  for (const auto& [id, advisor] : wiring.advisors) wanted = std::max(wanted, advisor->wants());
+  return std::max(deadline - wanted, now + (deadline - now) / 2);
+}
+
 }  // namespace
 
 WorkloadSeen merged(WorkloadSeen a, const WorkloadSeen& b) {
@@ -94,6 +123,37 @@ awaitable<Observer::Part> Observer::ask_demand(JobId id, std::shared_ptr<DemandS
   co_return part;
 }
 
+awaitable<Observer::Part> Observer::ask_advisor(std::shared_ptr<Advisor> advisor, AdviceQuestion question,
+                                                TimePoint deadline) {
+  const DeploymentId id = question.deployment;
+  Reading<Advice> advice = co_await advisor->advise(std::move(question), deadline);
+  Part part;
+  part.enter = [id, advice](Observation& seen) { seen.workloads[id].advice = advice; };
+  co_return part;
+}
+
+awaitable<void> Observer::ask_advisors(const Config& config, const Wiring& wiring, Observation& seen,
+                                       TimePoint deadline) {
+  if (wiring.advisors.empty()) co_return;
+  std::vector<awaitable<Part>> questions;
+  for (const ServiceConfig& service : config.services) {
+    for (const DeploymentConfig& deployment : service.deployments) {
+      const auto advisor = wiring.advisors.find(deployment.id);
+      if (advisor == wiring.advisors.end()) continue;
+      AdviceQuestion question = question_of(seen, deployment, clock_.now());
+      questions.push_back(ask_advisor(advisor->second, std::move(question), deadline));
+      Missing late;
+      late.why = "no answer in time";
+      late.since = clock_.now();
+      seen.workloads[deployment.id].advice = std::move(late);
+    }
+  }
+  const std::vector<std::optional<Part>> answers = co_await gather<Part>(clock_, std::move(questions), deadline);
+  for (const std::optional<Part>& part : answers) {
+    if (part) part->enter(seen);
+  }
+}
+
 awaitable<Observation> Observer::observe(std::shared_ptr<const Config> config, std::shared_ptr<const Wiring> wiring,
                                          TimePoint deadline) {
   Observation seen;
@@ -113,23 +173,25 @@ awaitable<Observation> Observer::observe(std::shared_ptr<const Config> config, s
   }
 
   questions.clear();
+  const TimePoint sources_deadline = sources_until(*wiring, clock_.now(), deadline);
   for (const ServiceConfig& service : config->services) {
     for (const DeploymentConfig& deployment : service.deployments) {
       const auto sources = wiring->sources.find(deployment.id);
       if (sources == wiring->sources.end()) continue;
       for (const auto& source : sources->second) {
         if (asking_.contains(source.get())) continue;
-        questions.push_back(ask_source(deployment.id, source, targets_of(seen, deployment), deadline));
+        questions.push_back(ask_source(deployment.id, source, targets_of(seen, deployment), sources_deadline));
       }
     }
   }
   for (const auto& [id, source] : wiring->demand) {
-    if (!asking_.contains(source.get())) questions.push_back(ask_demand(id, source, deadline));
+    if (!asking_.contains(source.get())) questions.push_back(ask_demand(id, source, sources_deadline));
   }
-  answers = co_await gather<Part>(clock_, std::move(questions), deadline);
+  answers = co_await gather<Part>(clock_, std::move(questions), sources_deadline);
   for (const std::optional<Part>& part : answers) {
     if (part) part->enter(seen);
   }
+  co_await ask_advisors(*config, *wiring, seen, deadline);
   seen.at = clock_.now();
   co_return seen;
 }

@@ -1,4 +1,5 @@
-// Asks every fleet and every source at once, under one deadline, and puts together what one tick sees.
+// Asks the fleets, then every source, then the advisers, each round at once and all under one deadline, and puts
+// together what one tick sees.
 #pragma once
 
 #include <map>
@@ -30,6 +31,8 @@ class Observer {
   awaitable<Part> ask_fleet(FleetId id, std::shared_ptr<Fleet> fleet);
   awaitable<Part> ask_source(DeploymentId id, std::shared_ptr<MetricSource> source, std::vector<Target> targets,
                              TimePoint deadline);
+  awaitable<Part> ask_advisor(std::shared_ptr<Advisor> advisor, AdviceQuestion question, TimePoint deadline);
+  awaitable<void> ask_advisors(const Config& config, const Wiring& wiring, Observation& seen, TimePoint deadline);
   awaitable<Part> ask_demand(JobId id, std::shared_ptr<DemandSource> source, TimePoint deadline);
 
   Clock& clock_;

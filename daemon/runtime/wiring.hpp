@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemon/model/ids.hpp"
+#include "daemon/ports/advisor.hpp"
 #include "daemon/ports/fleet.hpp"
 #include "daemon/ports/metric_source.hpp"
 
@@ -24,6 +25,7 @@ struct Wiring {
   std::map<FleetId, std::shared_ptr<Fleet>> fleets;
   std::map<DeploymentId, std::vector<std::shared_ptr<MetricSource>>> sources;
   std::map<JobId, std::shared_ptr<DemandSource>> demand;
+  std::map<DeploymentId, std::shared_ptr<Advisor>> advisors;  ///< deployments of one service share theirs
 };
 
 }  // namespace ebb

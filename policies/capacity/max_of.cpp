@@ -10,15 +10,6 @@ namespace {
 constexpr int kMemoryVersion = 6'001;
 constexpr std::size_t kHeader = 2;  // of each inner memory
 
-/// Every capacity policy but max_of itself.
-std::vector<std::string_view> inner_names() {
-  std::vector<std::string_view> out;
-  for (const std::string_view name : capacity_policies()) {
-    if (name != "max_of") out.push_back(name);
-  }
-  return out;
-}
-
 /// `count` memories; those that are not there, or do not fit, are empty.
 std::vector<PolicyMemory> unpacked(const PolicyMemory& packed, std::size_t count) {
   std::vector<PolicyMemory> out(count);
@@ -48,7 +39,7 @@ void pack(PolicyMemory& packed, const PolicyMemory& memory) {
 
 void MaxOf::options(OptionVisitor& visitor) {
   static constexpr const char* kOtherwise = "target_tracking";
-  const std::vector<std::string_view> names = inner_names();
+  const auto names = inner_capacity_policies();
   const auto resize = [&](std::size_t count) {
     policies_.resize(count);
     for (auto& policy : policies_) {

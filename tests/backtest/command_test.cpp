@@ -107,5 +107,13 @@ TEST_F(CommandTest, AFileThatCannotBeWrittenIsAnError) {
   EXPECT_THAT(err_.str(), HasSubstr("could not be written"));
 }
 
+TEST_F(CommandTest, APolicyThatAsksSomebodyOutsideIsRefused) {
+  for (const char* policy : {"exec", "plugin"}) {
+    options_.policies = {policy};
+    EXPECT_EQ(run(), 2);
+    EXPECT_THAT(err_.str(), HasSubstr("policy '" + std::string(policy) + "' asks somebody outside"));
+  }
+}
+
 }  // namespace
 }  // namespace ebb::backtest

@@ -1,4 +1,5 @@
 // The decision's promises, one test each. Every world starts from tests/support/builders.hpp.
+#include "policies/capacity/exec.hpp"
 #include "tests/support/builders.hpp"
 
 #include <gtest/gtest.h>
@@ -293,6 +294,19 @@ TEST(Decide, ReclaimsComeBeforeStarts) {
   ASSERT_GE(d.plan.actions.size(), 2u) << story(d);
   EXPECT_EQ(d.plan.actions.front().kind, ActionKind::drain);
   EXPECT_EQ(d.plan.actions.back().kind, ActionKind::start);
+}
+
+TEST(Decide, StaleAdviceIsNone) {
+  Config config = small_config();
+  config.services[0].capacity = std::make_shared<ExecCapacity>();
+  Seen seen(100);
+  seen.chat(30).replica("c1", kChat);
+  seen.workload().advice = Sample<Advice>{{5, "busy"}, seen.now()};
+  EXPECT_EQ(decide_on(seen, config).deployments.at(kChat).need, Replicas{5});
+  seen.workload().advice = Sample<Advice>{{5, "busy"}, seen.now() - Duration{60'000}};
+  const Decision stale = decide_on(seen, config);
+  EXPECT_EQ(stale.deployments.at(kChat).need, Replicas{2}) << "30 in flight at 16 a replica";
+  EXPECT_NE(story(stale).find("exec gave no advice (stale)"), std::string::npos) << story(stale);
 }
 
 }  // namespace

@@ -41,6 +41,19 @@ TEST(Json, AnObservationSurvivesTheWayThere) {
   EXPECT_EQ(*back, before);
 }
 
+TEST(Json, AdviceSurvivesTheWayThereAndMayBeAbsent) {
+  Seen seen(100);
+  for (const Reading<Advice>& advice : {Reading<Advice>(Sample<Advice>{{2.5, "busy"}, seen.now()}),
+                                        Reading<Advice>(Missing{"no answer", seen.now()}), Reading<Advice>()}) {
+    seen.workload().advice = advice;
+    const json written = to_json(seen.get());
+    EXPECT_EQ(written.at("workloads").at("chat@p").contains("advice"), advice != Reading<Advice>());
+    const auto back = observation_from(json::parse(written.dump()));
+    ASSERT_TRUE(back.ok()) << back.error().what;
+    EXPECT_EQ(back->workloads.at(kChat).advice, advice);
+  }
+}
+
 TEST(Json, AnExplanationKeepsItsTypes) {
   const Explanation why = busy_decision().why;
   const auto back = explanation_from(json::parse(to_json(why).dump()));

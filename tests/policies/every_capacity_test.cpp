@@ -10,13 +10,14 @@
 namespace ebb::testing {
 namespace {
 
-/// Each with its defaults; max_of, which has none, with all the others.
+/// Each with its defaults; max_of, which has none, with all that may stand in it.
 std::vector<std::shared_ptr<CapacityPolicy>> one_of_each() {
-  std::vector<std::shared_ptr<CapacityPolicy>> out;
+  std::vector<std::shared_ptr<CapacityPolicy>> out, inner;
   for (const auto name : capacity_policies()) {
     if (name != "max_of") out.push_back(make_capacity(name));
   }
-  out.push_back(std::make_shared<MaxOf>(out));
+  for (const auto name : inner_capacity_policies()) inner.push_back(make_capacity(name));
+  out.push_back(std::make_shared<MaxOf>(inner));
   return out;
 }
 

@@ -228,6 +228,56 @@ TEST(Observer, AsksThoseThatOughtToReport) {
   EXPECT_EQ(rig.source->targets[0].name.rfind("chat@p-", 0), 0u);
 }
 
+/// The adviser of `chat` in a rig, from its next round on.
+std::shared_ptr<SaidAdvisor> advised(Rig& rig) {
+  auto advisor = std::make_shared<SaidAdvisor>(rig.clock);
+  auto wiring = std::make_shared<Wiring>(*rig.wiring);
+  wiring->advisors[kChat] = advisor;
+  rig.wiring = wiring;
+  return advisor;
+}
+
+TEST(Observer, AsksTheAdviserAfterTheSourcesAndRecordsTheAnswer) {
+  Rig rig;
+  const auto advisor = advised(rig);
+  rig.start();
+  rig.run(60);
+  ASSERT_FALSE(advisor->questions.empty());
+  const AdviceQuestion& last = advisor->questions.back();
+  EXPECT_EQ(last.deployment, kChat);
+  EXPECT_EQ(last.signals.at("in_flight").value.value(), 8);
+  EXPECT_EQ(last.ready, Replicas{1});
+  EXPECT_EQ(last.max, Replicas{8});
+  const Reading<Advice>& answer = rig.listener.last_seen.workloads.at(kChat).advice;
+  ASSERT_TRUE(answer.known());
+  EXPECT_EQ(answer.value(), (Advice{2, "said"}));
+}
+
+TEST(Observer, AHangingAdviserIsMissingAndTakesNothingElseWithIt) {
+  Rig rig;
+  const auto advisor = advised(rig);
+  advisor->takes = Duration{3'600'000};
+  rig.start();
+  rig.run(60);
+  const WorkloadSeen& chat = rig.listener.last_seen.workloads.at(kChat);
+  ASSERT_FALSE(chat.advice.known());
+  EXPECT_EQ(chat.advice.missing()->why, "no answer in time");
+  EXPECT_TRUE(chat.signals.at("in_flight").value.known());
+}
+
+TEST(Observer, AHangingSourceLeavesTheAdviserItsTime) {
+  Rig rig;
+  const auto advisor = advised(rig);
+  advisor->takes = Duration{150};
+  rig.source->hangs = true;
+  rig.start();
+  EXPECT_TRUE(advisor->questions.empty());
+  rig.run(0.9);
+  ASSERT_EQ(advisor->asked_at.size(), 1u);
+  EXPECT_EQ(advisor->asked_at[0], kStart + Duration{600}) << "of 800 ms";
+  EXPECT_TRUE(rig.listener.last_seen.workloads.at(kChat).advice.known());
+}
+
 TEST(Observer, OfTwoSourcesTheLargerValueCountsAndEitherMayBeMissing) {
   WorkloadSeen a, b;
   a.signals["in_flight"].value = Sample<double>{3, kStart};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/core/reduce.hpp"
+#include "daemon/ports/advisor.hpp"
 #include "daemon/ports/fleet.hpp"
 #include "daemon/ports/ledger.hpp"
 #include "daemon/ports/metric_source.hpp"
@@ -122,6 +123,30 @@ class SaidSource final : public MetricSource {
     }
     co_return workload;
   }
+
+ private:
+  Clock& clock_;
+};
+
+class SaidAdvisor final : public Advisor {
+ public:
+  explicit SaidAdvisor(Clock& clock) : clock_(clock) {}
+  double need = 2;
+  Duration takes{0};
+  std::vector<AdviceQuestion> questions;
+  std::vector<TimePoint> asked_at;
+
+  awaitable<Reading<Advice>> advise(AdviceQuestion question, TimePoint) override {
+    questions.push_back(std::move(question));
+    asked_at.push_back(clock_.now());
+    if (takes.count() > 0) co_await clock_.sleep_until(clock_.now() + takes);
+    Sample<Advice> sample;
+    sample.value.need = need;
+    sample.value.note = "said";
+    sample.taken_at = clock_.now();
+    co_return sample;
+  }
+  [[nodiscard]] Duration wants() const override { return Duration{200}; }
 
  private:
   Clock& clock_;
