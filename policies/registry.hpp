@@ -14,6 +14,7 @@ namespace ebb {
 std::span<const std::string_view> capacity_policies();
 std::span<const std::string_view> allocation_policies();
 std::span<const std::string_view> victim_policies();
+std::span<const std::string_view> cadence_policies();
 
 /// One sentence of help for a name out of the lists above; empty for others.
 std::string_view policy_help(std::string_view name);
@@ -22,5 +23,6 @@ std::string_view policy_help(std::string_view name);
 std::unique_ptr<CapacityPolicy> make_capacity(std::string_view name);
 std::unique_ptr<AllocationPolicy> make_allocation(std::string_view name);
 std::unique_ptr<VictimPolicy> make_victim(std::string_view name);
+std::unique_ptr<CadencePolicy> make_cadence(std::string_view name);
 
 }  // namespace ebb
