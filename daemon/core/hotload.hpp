@@ -56,6 +56,9 @@ WeightsDraft advance(JobWeights state, const WeightsInput& in);
 /// replicas are still what the order was made for.
 std::vector<LoadOrder> to_send(const JobWeights& state, const WeightsInput& in);
 
+/// Replicas that we may have paused and that no order holds any more: they are to run again.
+std::map<DeploymentId, std::vector<ReplicaId>> to_resume(const JobWeights& state);
+
 /// How a signal that went out was answered: accepted, put_off, refused or unanswered. An answer to an order that is no
 /// longer the deployment's changes nothing.
 WeightsDraft answered(JobWeights state, const DeploymentId& deployment, const std::string& order, LoadEvent event,

@@ -110,6 +110,18 @@ std::vector<LoadOrder> to_send(const JobWeights& state, const WeightsInput& in) 
   return out;
 }
 
+std::map<DeploymentId, std::vector<ReplicaId>> to_resume(const JobWeights& state) {
+  std::map<DeploymentId, std::vector<ReplicaId>> out;
+  for (const auto& [id, deployment] : state.deployments) {
+    for (const ReplicaId& name : deployment.paused) {
+      const auto& held = deployment.load.order.replicas;
+      // One that drains is no longer of the order, and must run to finish what it has.
+      if (!std::binary_search(held.begin(), held.end(), name)) out[id].push_back(name);
+    }
+  }
+  return out;
+}
+
 WeightsDraft loads(WeightsDraft draft, const WeightsInput& in) {
   for (auto& [id, deployment] : draft.state.deployments) {
     HotLoad& load = deployment.load;
