@@ -13,5 +13,6 @@ void options(Config& config, OptionVisitor& visitor);
 inline constexpr const char* kDefaultCapacity = "target_tracking";
 inline constexpr const char* kDefaultAllocation = "max_min";
 inline constexpr const char* kDefaultVictim = "newest";
+inline constexpr const char* kDefaultCadence = "every";
 
 }  // namespace ebb

@@ -13,6 +13,8 @@
 #include "daemon/ports/clock.hpp"
 #include "daemon/ports/control.hpp"
 #include "daemon/ports/ledger.hpp"
+#include "daemon/ports/snapshots.hpp"
+#include "daemon/ports/weights_ledger.hpp"
 
 namespace ebb {
 
@@ -23,6 +25,8 @@ struct ApiParts {
   Control& control;
   Ledger& ledger;
   const Clock& clock;
+  Snapshots* snapshots = nullptr;    ///< null: there is no coordinator here
+  WeightsLedger* weights = nullptr;  ///< null together with it
 };
 
 /// A request that has passed the guard.

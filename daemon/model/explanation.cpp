@@ -104,6 +104,8 @@ constexpr std::array kSentences{
     Sentence{"leases.unhealthy", "{subject}: does not answer since {since}"},
     Sentence{"leases.orphan", "{subject}: belongs to no configured deployment; its {gpus} GPUs count as taken"},
     Sentence{"snapshots.current", "{subject}: ready, and serves at once (no snapshot chain is configured)"},
+    Sentence{"snapshots.loaded", "{subject}: has the weights it should have, and serves"},
+    Sentence{"snapshots.syncing", "{subject}: ready since {since}, and waits for its weights"},
     Sentence{"snapshots.phase", "{subject} is {phase} {why}"},
     Sentence{"snapshots.order", "{subject}: {count} replicas are to load {identity} ({links} snapshots)"},
     Sentence{"snapshots.load_ended", "{subject}: the load of {identity} ended after {span}, {failed} failed {why}"},

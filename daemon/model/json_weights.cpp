@@ -56,8 +56,7 @@ json written(const std::set<T>& v);
 template <class Tag, class T>
 json written(const std::map<Id<Tag>, T>& v);
 template <class T>
-  requires std::is_class_v<T>
-json written(const T& v);
+requires std::is_class_v<T> json written(const T& v);
 
 struct Writer {
   json out = json::object();
@@ -154,7 +153,7 @@ void take(const json& j, std::set<T>& v);
 template <class Tag, class T>
 void take(const json& j, std::map<Id<Tag>, T>& v);
 template <class T>
-  requires std::is_class_v<T>
+requires std::is_class_v<T>
 void take(const json& j, T& v);
 
 /// What is absent keeps its default: an empty time or option is not written.

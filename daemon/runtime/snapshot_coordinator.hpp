@@ -18,26 +18,12 @@
 
 #include "config/config.hpp"
 #include "daemon/ports/clock.hpp"
-#include "daemon/ports/hotload.hpp"
-#include "daemon/ports/snapshot_verifier.hpp"
 #include "daemon/ports/snapshots.hpp"
 #include "daemon/ports/weights_ledger.hpp"
+#include "daemon/runtime/job_fleet.hpp"
+#include "daemon/runtime/wiring.hpp"
 
 namespace ebb {
-
-/// A job's fleet as the control loop saw it last.
-struct JobFleet {
-  bool known = true;                                           ///< it has looked at all
-  std::map<DeploymentId, std::vector<EngineAddress>> engines;  ///< every replica that has an address, draining ones too
-  std::set<ReplicaId> leaving;
-  std::set<DeploymentId> growing;
-};
-
-/// The adapters of the jobs that have snapshots.
-struct SnapshotWiring {
-  std::map<DeploymentId, std::shared_ptr<Hotload>> hotloads;
-  std::map<JobId, std::shared_ptr<SnapshotVerifier>> verifiers;
-};
 
 class JobSnapshots;
 

@@ -91,7 +91,8 @@ awaitable<void> JobSnapshots::pass(Setting now) {
   begin_verifying();
   const bool recorded = co_await record();
   for (const auto& [deployment, names] : to_resume(state_)) {
-    if (!now.fleets.contains(deployment) || !resuming_.insert(deployment).second) continue;
+    if (!now.fleets.contains(deployment) || fleet.dark.contains(deployment) || !resuming_.insert(deployment).second)
+      continue;
     spawn(executor_, resume(now, deployment, names, engines_of(fleet, deployment, names)));
   }
   if (!recorded || stopping_) co_return;
@@ -120,6 +121,10 @@ awaitable<WeightsSeen> JobSnapshots::look(const Setting& now, const JobFleet& fl
   std::size_t i = 0;
   for (const auto& [id, capabilities] : now.fleets) {
     std::optional<Result<HotloadSeen>>& answer = answers[i++];
+    if (fleet.dark.contains(id)) {
+      seen.polls[id] = Missing{"its fleet cannot be read", asked_at};
+      continue;
+    }
     if (!answer || !answer->ok()) {
       seen.polls[id] = Missing{answer ? answer->error().what : "no answer in time", asked_at};
       continue;

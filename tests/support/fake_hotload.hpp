@@ -184,7 +184,10 @@ class MemoryWeightsLedger final : public WeightsLedger {
   }
   awaitable<Result<std::vector<SnapshotRow>>> snapshots(WeightsPage) override {
     std::vector<SnapshotRow> out;
-    for (const auto& [identity, snapshot] : rows) out.push_back({static_cast<std::int64_t>(out.size()), snapshot});
+    for (const auto& [identity, snapshot] : rows) {
+      const SnapshotRow row{static_cast<std::int64_t>(out.size()), snapshot};
+      out.push_back(row);
+    }
     std::sort(out.begin(), out.end(), [](const SnapshotRow& a, const SnapshotRow& b) {
       return a.snapshot.published_at > b.snapshot.published_at;
     });
