@@ -146,7 +146,7 @@ class FakeVerifier final : public SnapshotVerifier {
   awaitable<Verdict> verify(Snapshot snapshot, std::optional<Snapshot> parent, TimePoint) override {
     ++calls;
     last_parent = std::move(parent);
-    co_await clock_.sleep_until(clock_.now() + Duration{10});
+    co_await clock_.sleep_until(clock_.now() + kVerifyTime);
     const auto found = says.find(snapshot.identity());
     if (found != says.end()) co_return found->second;
     Verdict verdict;
@@ -156,6 +156,7 @@ class FakeVerifier final : public SnapshotVerifier {
   }
 
  private:
+  static constexpr Duration kVerifyTime{10};
   Clock& clock_;
 };
 
