@@ -2,6 +2,7 @@
 // its first snapshot fits every one of them (I5), and a deployment has one order at a time (I7).
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "daemon/core/hotload.hpp"
 
@@ -13,21 +14,23 @@ struct Group {
   std::vector<Snapshot> path;
   std::vector<ReplicaId> replicas;  ///< sorted
   TimePoint since = TimePoint::max();
+  bool serves = false;  ///< some of them serve what was newest before: the trainer waits for them
 };
 
-/// Loading a full one now and again with the next cycle costs more than waiting for that one.
-bool waits_for_full(const JobWeights& state, const WeightsInput& in, const std::vector<Snapshot>& path) {
+/// Whether waiting for the next full snapshot is better than going the whole way now. Both end with one full load; this
+/// way has the links on top of it as well. A replica that has failed keeps its deployment busy with a full load just
+/// when the trainer brings the one that mends it, so for that the load itself counts too.
+bool waits_for_full(const JobWeights& state, const WeightsInput& in, const std::vector<Snapshot>& path, bool failed) {
   const WeightsMeasures& seen = state.measures;
-  if (path.size() < 2 || !path.front().full() || seen.publish_interval_s <= 0 || seen.incremental_load_s <= 0) {
-    return false;
-  }
+  if (!path.front().full() || (path.size() < 2 && !failed) || seen.publish_interval_s <= 0) return false;
   const double silent_s = static_cast<double>((in.now - seen.last_published).count()) / 1'000;
   // A trainer that is late may have stopped.
   if (silent_s > 1.5 * seen.publish_interval_s) return false;
-  const int snapshots = state.chain.why_full.empty() ? std::max(in.full_every - since_full(state.chain), 1) : 1;
+  const bool due = !state.chain.why_full.empty();
+  const int snapshots = due ? 1 : std::max(in.full_every - since_full(state.chain), 1);
   const double until_full_s = snapshots * seen.publish_interval_s - silent_s;
-  // Both ways end with one full load; this one has the links on top of it as well.
-  return until_full_s < static_cast<double>(path.size() - 1) * seen.incremental_load_s;
+  const double links_s = static_cast<double>(path.size() - 1) * seen.incremental_load_s;
+  return until_full_s < links_s + (failed && due ? seen.full_load_s : 0);
 }
 
 /// It has failed with this very target: not at once again, and not at all while the ready fraction is being judged.
@@ -49,15 +52,20 @@ std::vector<Group> groups_of(WeightsDraft& draft, const WeightsInput& in, const 
     if (report == nullptr || report->stage == LoadStage::loading || path.empty()) continue;
     if (replica.phase == WeightsPhase::unknown || (serves && !replica.ready)) continue;
     if (!may_be_told(replica.phase, path.front().said.kind) || must_pause(draft.state.chain, replica, in)) continue;
-    if (waits_for_full(draft.state, in, path)) {
+    const bool failed = replica.phase == WeightsPhase::failed;
+    // It goes on with what it had, and that is what it should have.
+    if (failed && fleet.keeps_old_on_error && path_to_target(draft.state.chain, replica.loaded).empty()) continue;
+    const bool waits = !draft.state.chain.waiting.empty() && path.back() == draft.state.chain.waiting.front();
+    if (!(waits && path.back().full()) && waits_for_full(draft.state, in, path, failed)) {
       draft.why.push_back({Stage::snapshots, "snapshots.waits_for_full", name.value, {}});
       continue;
     }
     if (!fleet.replays_chain) path.resize(1);
     auto at = std::find_if(groups.begin(), groups.end(), [&](const Group& group) { return group.path == path; });
-    if (at == groups.end()) at = groups.insert(at, Group{std::move(path), {}, TimePoint::max()});
+    if (at == groups.end()) at = groups.insert(at, Group{std::move(path), {}, TimePoint::max(), false});
     at->replicas.push_back(name);
     at->since = std::min(at->since, replica.since);
+    at->serves = at->serves || replica.counted;
   }
   return groups;
 }
@@ -75,6 +83,7 @@ void limit_wave(const JobWeights& state, const WeightsInput& in, const Deploymen
 
 void give(WeightsDraft& draft, const WeightsInput& in, const DeploymentId& id, Group group) {
   DeploymentWeights& deployment = draft.state.deployments[id];
+  deployment.newcomers_next = group.serves;
   HotLoad& load = deployment.load;
   LoadOrder order;
   order.id = group.path.back().identity().value + "/" + id.value + "/" + std::to_string(++draft.state.orders);
@@ -138,9 +147,12 @@ WeightsDraft orders(WeightsDraft draft, const WeightsInput& in) {
       continue;
     }
     if (groups.empty()) continue;
-    // Who has waited longest: newcomers do not hold the trainer up for ever, nor it them.
-    Group next = *std::min_element(groups.begin(), groups.end(),
-                                   [](const Group& a, const Group& b) { return a.since < b.since; });
+    // Those that serve and newcomers take turns, so that neither holds the other up for more than one load; among
+    // newcomers who has waited longest.
+    const bool newcomers_first = deployment.newcomers_next;
+    Group next = *std::min_element(groups.begin(), groups.end(), [&](const Group& a, const Group& b) {
+      return std::tuple(a.serves == newcomers_first, a.since) < std::tuple(b.serves == newcomers_first, b.since);
+    });
     limit_wave(draft.state, in, id, next);
     give(draft, in, id, std::move(next));
   }

@@ -244,6 +244,7 @@ void show(A& a, HotLoad& v) {
 template <class A>
 void show(A& a, DeploymentWeights& v) {
   a("load", v.load), a("replicas", v.replicas), a("paused", v.paused), a("condition", v.condition);
+  a("newcomers_next", v.newcomers_next);
 }
 template <class A>
 void show(A& a, WeightsMeasures& v) {

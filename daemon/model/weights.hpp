@@ -106,7 +106,8 @@ struct HotLoad {
 struct DeploymentWeights {
   HotLoad load;
   std::map<ReplicaId, ReplicaWeights> replicas;
-  std::set<ReplicaId> paused;  ///< by us, until we were told that they run again
+  bool newcomers_next = false;  ///< the newest order was for replicas that serve; the next is for those that do not yet
+  std::set<ReplicaId> paused;   ///< by us, until we were told that they run again
   std::string condition;
   friend bool operator==(const DeploymentWeights&, const DeploymentWeights&) = default;
 };

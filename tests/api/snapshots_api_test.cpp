@@ -249,7 +249,8 @@ TEST_F(Trainer, TheWireIsAsStrictAsTheirs) {
       {__LINE__, R"({"identity":"a","reset_prompt_cache":"some"})", "new_session"},
       {__LINE__, R"({"identity":"a","incremental_snapshot_metadata":{}})", "previous_snapshot_identity"},
       {__LINE__,
-       R"({"identity":"a","incremental_snapshot_metadata":{"previous_snapshot_identity":"x","compression_format":"arc_v2","y":1}})",
+       R"({"identity":"a","incremental_snapshot_metadata":{"previous_snapshot_identity":"x",)"
+       R"("compression_format":"arc_v2","y":1}})",
        "incremental_snapshot_metadata.y"},
       {__LINE__, R"({"identity":"a","validation":{"extra_fields_ignore":[1]}})", "extra_fields_ignore"},
       {__LINE__, R"({"identity":"a","validation":{"extra_fields_ignore":[[[[1]]]]}})", "deep"},

@@ -328,5 +328,37 @@ TEST(Hotload, WhatMayHaveBeenPausedIsResumedBeforeTheNextOrder) {
   EXPECT_EQ(rig.phase_of("b"), "serving");
 }
 
+TEST(Hotload, AReplicaThatKeepsItsOldWeightsOnErrorGoesOnServingThem) {
+  Rig rig(2);
+  rig.fleets[Rig::deployment()].keeps_old_on_error = true;
+  rig.pass();
+  ASSERT_TRUE(rig.publish("a").ok());
+  rig.passes(6);
+  rig.bad.insert(Identity("b"));
+  ASSERT_TRUE(rig.publish("b", "a").ok());
+  rig.passes(6);
+  EXPECT_EQ(rig.phase_of("b"), "failed");
+  rig.passes(10);
+  EXPECT_EQ(rig.sent.size(), 2u) << "there is nothing to mend until the next full one";
+  EXPECT_TRUE(may_serve(rig.state.chain, rig.replica("r0"), rig.config, rig.fleets[Rig::deployment()]));
+}
+
+TEST(Hotload, FailedReplicasWaitForTheFullSnapshotThatIsDueAnyMoment) {
+  Rig rig(2);
+  rig.load_time = Duration{20'000};
+  rig.pass();
+  ASSERT_TRUE(rig.publish("a").ok());
+  rig.passes(24);
+  rig.bad.insert(Identity("b"));
+  ASSERT_TRUE(rig.publish("b", "a").ok());
+  rig.passes(22);
+  ASSERT_EQ(rig.phase_of("b"), "failed");
+  EXPECT_EQ(rig.sent.size(), 2u) << "a full load of 20 s now would only hold up the one that comes in two";
+  ASSERT_TRUE(rig.publish("c").ok());
+  rig.passes(24);
+  EXPECT_EQ(rig.phase_of("c"), "serving");
+  EXPECT_EQ(rig.sent.size(), 3u);
+}
+
 }  // namespace
 }  // namespace ebb::testing
