@@ -16,11 +16,12 @@ awaitable<Status> SnapshotCoordinator::recover() {
   Result<std::map<JobId, JobWeights>> before = co_await parts_.ledger.recover_weights();
   if (!before.ok()) co_return before.error();
   recovered_ = std::move(*before);
+  ready_ = true;
   co_return Done();
 }
 
 void SnapshotCoordinator::start() {
-  if (stopping_) return;
+  if (!ready_ || stopping_) return;
   for (const JobConfig& job : parts_.config()->jobs) {
     if (!job.snapshots.enabled || jobs_.contains(job.name)) continue;
     // A job that was taken out of the configuration and put back goes on with what it has.

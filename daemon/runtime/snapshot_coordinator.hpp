@@ -43,7 +43,8 @@ class SnapshotCoordinator final : public Snapshots {
 
   /// What the last run left; before `start`. Orders that were being sent are asked after, not repeated.
   awaitable<Status> recover();
-  /// A coroutine for each job that has snapshots and none yet; also after a reload.
+  /// A coroutine for each job that has snapshots and none yet; also after a reload. Does nothing before `recover`: a
+  /// job that began with nothing would overwrite what it had.
   void start();
   void stop();
 
@@ -68,6 +69,7 @@ class SnapshotCoordinator final : public Snapshots {
   Parts parts_;
   std::map<JobId, JobWeights> recovered_;
   std::map<JobId, std::unique_ptr<JobSnapshots>> jobs_;
+  bool ready_ = false;
   bool stopping_ = false;
 };
 

@@ -95,7 +95,7 @@ awaitable<void> JobSnapshots::pass(Setting now) {
       continue;
     spawn(executor_, resume(now, deployment, names, engines_of(fleet, deployment, names)));
   }
-  if (!recorded || stopping_) co_return;
+  if (!recorded || stopping_ || now.advises()) co_return;
   for (LoadOrder& order : to_send(state_, in)) {
     if (!sending_.insert(order.deployment).second) continue;
     std::vector<EngineAddress> engines = engines_of(fleet, order.deployment, order.replicas);
@@ -109,6 +109,9 @@ awaitable<WeightsSeen> JobSnapshots::look(const Setting& now, const JobFleet& fl
   seen.growing = fleet.growing;
   // An order that is on its way is no longer the deployment's when its deadline has passed, but it may still arrive.
   seen.growing.insert(sending_.begin(), sending_.end());
+  for (const auto& [id, capabilities] : now.fleets) {
+    if (now.advises()) seen.growing.insert(id);
+  }
   const TimePoint asked_at = parts_.clock.now();
   const TimePoint deadline = asked_at + kLookMax;
   std::vector<awaitable<Result<HotloadSeen>>> tasks;
@@ -256,24 +259,26 @@ void JobSnapshots::take(WeightsDraft draft) {
   if (weights_moved && parts_.poke) parts_.poke();
 }
 
-awaitable<bool> JobSnapshots::record(std::optional<WeightsReset> reset) {
+awaitable<bool> JobSnapshots::record() {
   if (!dirty_) co_return true;
   WeightsRecord record;
   record.job = job_;
   record.at = parts_.clock.now();
   record.state = state_;
-  record.reset = std::move(reset);
+  record.reset = std::exchange(unrecorded_reset_, std::nullopt);
   record.snapshots = std::exchange(unrecorded_snapshots_, {});
   record.notes = std::exchange(unrecorded_notes_, {});
   dirty_ = false;
   // Kept for the case that they cannot be written: they go first with the next try.
   std::vector<Snapshot> snapshots = record.snapshots;
   std::vector<LoadNote> notes = record.notes;
+  std::optional<WeightsReset> reset = record.reset;
   const Status written = co_await parts_.ledger.record_weights(std::move(record));
   if (written.ok()) co_return true;
   spdlog::error("job={} weights=unrecorded problem=\"{}\"", job_.value, written.error().what);
   unrecorded_snapshots_.insert(unrecorded_snapshots_.begin(), snapshots.begin(), snapshots.end());
   unrecorded_notes_.insert(unrecorded_notes_.begin(), notes.begin(), notes.end());
+  if (reset) unrecorded_reset_ = std::move(reset);
   dirty_ = true;
   co_return false;
 }

@@ -4,6 +4,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,6 +39,8 @@ class JobSnapshots {
     const JobConfig* job = nullptr;  ///< null: not configured any more, or without snapshots
     std::map<DeploymentId, HotloadCapabilities> fleets;
     [[nodiscard]] const SnapshotsConfig& snapshots() const { return job->snapshots; }
+    /// Nothing is signalled; what an earlier mode has paused is resumed all the same.
+    [[nodiscard]] bool advises() const { return config->mode == Mode::advise; }
   };
   [[nodiscard]] Setting setting() const;
   /// Empty, or why a trainer cannot publish.
@@ -56,7 +59,7 @@ class JobSnapshots {
 
   /// Adopts what was decided; it is recorded by the next `record`.
   void take(WeightsDraft draft);
-  awaitable<bool> record(std::optional<WeightsReset> reset = std::nullopt);
+  awaitable<bool> record();
   [[nodiscard]] const Snapshot* waiting(const Identity& identity) const;
 
   boost::asio::any_io_executor executor_;
@@ -68,6 +71,7 @@ class JobSnapshots {
   Bell wake_;
   std::vector<Snapshot> unrecorded_snapshots_;
   std::vector<LoadNote> unrecorded_notes_;
+  std::optional<WeightsReset> unrecorded_reset_;
   std::set<DeploymentId> sending_;
   std::set<DeploymentId> resuming_;
   std::set<Identity> verifying_;

@@ -31,7 +31,7 @@ std::optional<Error> JobSnapshots::closed(const Setting& now) const {
     return Error{ErrorCode::not_found, "the job '" + job_.value + "' has no snapshots: enable them in its config",
                  false};
   }
-  if (now.config->mode == Mode::advise) {
+  if (now.advises()) {
     return Error{ErrorCode::conflict, "the daemon only advises; snapshots are loaded with mode: act", false};
   }
   for (const DeploymentConfig& deployment : now.job->deployments) {
@@ -121,8 +121,9 @@ awaitable<Status> JobSnapshots::reset(std::string by) {
   const Setting now = setting();
   if (now.job == nullptr) co_return *closed(now);
   take(ebb::reset(state_, parts_.clock.now()));
-  WeightsReset row{parts_.clock.now(), std::move(by)};
-  if (!co_await record(std::move(row))) co_return unrecorded();
+  unrecorded_reset_ = WeightsReset{parts_.clock.now(), std::move(by)};
+  dirty_ = true;
+  if (!co_await record()) co_return unrecorded();
   for (const auto& [id, capabilities] : now.fleets) {
     const std::shared_ptr<Hotload> hotload = now.wiring->hotloads.at(id);
     const Status done = co_await hotload->reset(parts_.clock.now() + now.snapshots().signal_timeout);

@@ -29,6 +29,8 @@ class Trainer : public ::testing::Test {
     adapters->hotloads[kSite] = hotload;
     wiring = adapters;
     for (int i = 0; i < replicas; ++i) hotload->engines[ReplicaId("r" + std::to_string(i))];
+    const auto ready = test::start(io, coordinator.recover());
+    clock.run_for(io, Duration{0});
     coordinator.start();
     clock.run_for(io, Duration{1'100});
   }

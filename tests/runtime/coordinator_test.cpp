@@ -276,6 +276,54 @@ TEST(Coordinator, ADaemonThatOnlyAdvisesTakesNoSnapshots) {
   EXPECT_FALSE(life.publish("a").ok());
 }
 
+TEST(Coordinator, SwitchedToAdviseItSignalsNothingAndStillResumes) {
+  World world;
+  world.replicas(1);
+  world.hotload->can.pauses = true;
+  auto life = std::make_unique<Life>(world);
+  life->run(Duration{1'100});
+  ASSERT_TRUE(life->publish("a").ok());
+  life->run(Duration{1'000});
+  ASSERT_TRUE(world.hotload->any_paused());
+  life.reset();
+  world.config->mode = Mode::advise;
+  world.hotload->engines[ReplicaId("late")];
+  life = std::make_unique<Life>(world);
+  life->run(Duration{30'000});
+  EXPECT_FALSE(world.hotload->any_paused());
+  EXPECT_EQ(world.hotload->arrived.size(), 1u);
+}
+
+TEST(Coordinator, ADarkFleetIsNeitherToldAnythingNorTakenForGone) {
+  World world;
+  world.replicas(2);
+  Life life(world);
+  ASSERT_TRUE(life.publish("a").ok());
+  life.run(Duration{6'000});
+  world.hotload->dark = true;
+  ASSERT_TRUE(life.publish("b", "a").ok());
+  life.run(Duration{60'000});
+  EXPECT_EQ(life.phase("b"), "verified");
+  EXPECT_EQ(life.coordinator().weights(kJob)->weights->deployments.at(kSite).replicas.size(), 2u);
+  world.hotload->dark = false;
+  life.run(Duration{6'000});
+  EXPECT_EQ(life.phase("b"), "serving");
+}
+
+TEST(Coordinator, SaysWhoMayServeAndWhereGrowthWaits) {
+  World world;
+  world.replicas(2);
+  Life life(world);
+  ASSERT_TRUE(life.publish("a").ok());
+  life.run(Duration{2'000});
+  EXPECT_TRUE(life.coordinator().standing(kJob)->loading.contains(kSite));
+  EXPECT_TRUE(life.coordinator().standing(kJob)->current.empty());
+  life.run(Duration{4'000});
+  EXPECT_TRUE(life.coordinator().standing(kJob)->loading.empty());
+  EXPECT_EQ(life.coordinator().standing(kJob)->current.size(), 2u);
+  EXPECT_FALSE(life.coordinator().standing(JobId("nobody")).has_value());
+}
+
 TEST(Coordinator, KilledAtAnyMomentItSignalsNothingTwiceLosesNothingAndLeavesNoEnginePaused) {
   const char* given = std::getenv("EBB_SEED");
   const std::uint64_t first = given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
