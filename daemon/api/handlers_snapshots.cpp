@@ -1,12 +1,14 @@
 // What trainers ask, natively. Each change is recorded before it is answered.
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "daemon/api/answers.hpp"
 #include "daemon/api/bodies.hpp"
 #include "daemon/api/fields.hpp"
 #include "daemon/api/routes.hpp"
 #include "daemon/api/weights_view.hpp"
+#include "daemon/core/hotload.hpp"
 #include "daemon/model/json_weights.hpp"
 
 namespace ebb::handlers {
@@ -119,11 +121,17 @@ awaitable<Response> snapshots(ApiParts parts, Call call) {
   if (auto refusal = absent(parts)) co_return *refusal;
   const JobId job = page.job;
   const int limit = page.limit;
-  if (const auto known = parts.snapshots->weights(job); !known.ok()) co_return problem(known.error());
   const auto rows = co_await parts.weights->snapshots(std::move(page));
   if (!rows.ok()) co_return problem(rows.error());
-  co_return json_response(
-      rows_json("snapshots", *rows, limit, [&](const SnapshotRow& row) { return snapshot_view(job, row.snapshot); }));
+  // Looked at after the rows: what was published since then is not among them.
+  const Result<WeightsView> now = parts.snapshots->weights(job);
+  if (!now.ok()) co_return problem(now.error());
+  const std::set<Identity> kept = needed(*now->weights);
+  co_return json_response(rows_json("snapshots", *rows, limit, [&](const SnapshotRow& row) {
+    json out = snapshot_view(job, row.snapshot);
+    out["prunable"] = !kept.contains(row.snapshot.identity());
+    return out;
+  }));
 }
 
 awaitable<Response> weights_ledger(ApiParts parts, Call call) {

@@ -240,6 +240,17 @@ std::string full_wanted(const JobWeights& state, const std::map<DeploymentId, Ho
   return {};
 }
 
+std::set<Identity> needed(const JobWeights& state) {
+  std::set<Identity> out;
+  const auto keep = [&out](const std::vector<Snapshot>& all) {
+    for (const Snapshot& one : all) out.insert(one.identity());
+  };
+  keep(state.chain.links);
+  keep(state.chain.waiting);
+  for (const auto& [id, deployment] : state.deployments) keep(deployment.load.order.path);
+  return out;
+}
+
 bool is_loading(const DeploymentWeights& deployment) { return deployment.load.phase != LoadPhase::idle; }
 
 Duration retry_pause(int failures, const SnapshotsConfig& config) {

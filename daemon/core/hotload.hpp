@@ -83,6 +83,10 @@ bool may_serve(const Chain& chain, const ReplicaWeights& replica, const Snapshot
 /// single replica up to date.
 std::string full_wanted(const JobWeights& state, const std::map<DeploymentId, HotloadCapabilities>& fleets);
 
+/// Snapshots that somebody still needs: the chain that newcomers load, what waits, and what orders carry. All others
+/// may leave the store.
+std::set<Identity> needed(const JobWeights& state);
+
 /// Whether its deployment has an order under way: growth waits for it (I7).
 bool is_loading(const DeploymentWeights& deployment);
 

@@ -28,7 +28,7 @@ struct Line {
   DemandOptions demand;
   PublishOptions publish;
   std::string job, identity, wait_timeout = "10m";
-  bool reset = false;
+  bool reset = false, prunable = false;
   std::string interval = "2s";
   int count = 0;
 };
@@ -169,11 +169,12 @@ void add_snapshots(CLI::App& app, Line& line, Run& run) {
   const auto path = [&line](const char* what) { return "/v1/jobs/" + percent_encoded(line.job) + what; };
   auto* snapshots = app.add_subcommand("snapshots", "what was published for a job, newest first");
   page(snapshots);
+  snapshots->add_flag("--prunable", line.prunable, "only the names of those that no chain needs any more");
   snapshots->callback([&line, &run, path] {
     run = [&line, path](Client& client, const Output& output) {
       const std::string asked =
           path("/snapshots") + query({{"limit", std::to_string(line.limit)}, {"before", number_text(line.before)}});
-      return show_command(client, output, asked, show_snapshots);
+      return show_command(client, output, asked, line.prunable ? show_prunable : show_snapshots);
     };
   });
   auto* ledger = app.add_subcommand("ledger", "each step of a load, newest first");

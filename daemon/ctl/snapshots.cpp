@@ -97,6 +97,14 @@ std::string show_snapshots(const json& answer, bool colours) {
   return table.text("no snapshots");
 }
 
+std::string show_prunable(const json& answer, bool) {
+  std::string out;
+  for (const json& one : answer.at("snapshots")) {
+    if (one.at("prunable").get<bool>()) out += harmless(text(one, "identity")) + "\n";
+  }
+  return out;
+}
+
 std::string show_loads(const json& answer, bool colours) {
   Table table({"AT", "SNAPSHOT", "DEPLOYMENT", "REPLICA", "WHAT", "DETAIL"}, colours);
   for (const json& one : answer.at("loads")) {

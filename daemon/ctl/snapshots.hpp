@@ -10,6 +10,8 @@
 namespace ebb::ctl {
 
 std::string show_snapshots(const nlohmann::json& answer, bool colours);
+/// One identity a line: what no chain needs any more.
+std::string show_prunable(const nlohmann::json& answer, bool colours);
 std::string show_loads(const nlohmann::json& answer, bool colours);
 /// A line for the snapshot, and one with a bar for each replica.
 std::string show_progress(const nlohmann::json& answer, bool colours);

@@ -160,7 +160,9 @@ TEST_F(Trainer, TheLedgerShowsEveryTransitionAndAResetAsksForAFullOne) {
               what.contains("reached"))
       << page.dump();
   EXPECT_EQ(ask(200, "GET", "/v1/jobs/rl/snapshots").at("snapshots").at(0).at("phase"), "serving");
+  EXPECT_EQ(ask(200, "GET", "/v1/jobs/rl/snapshots").at("snapshots").at(0).at("prunable"), false);
   ask(204, "DELETE", "/v1/jobs/rl/ledger");
+  EXPECT_EQ(ask(200, "GET", "/v1/jobs/rl/snapshots").at("snapshots").at(0).at("prunable"), true);
   ask(409, "POST", "/v1/jobs/rl/snapshots", R"({"identity":"b","kind":"incremental","previous_identity":"a"})");
 }
 

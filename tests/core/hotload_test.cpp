@@ -360,5 +360,18 @@ TEST(Hotload, FailedReplicasWaitForTheFullSnapshotThatIsDueAnyMoment) {
   EXPECT_EQ(rig.sent.size(), 3u);
 }
 
+TEST(Hotload, WhatTheChainAndItsOrdersCarryIsNeededAndNothingElse) {
+  Rig rig(1);
+  rig.pass();
+  for (const auto& [name, parent] :
+       std::vector<std::pair<std::string, std::string>>{{"a", ""}, {"b", "a"}, {"c", ""}, {"d", "c"}}) {
+    ASSERT_TRUE(rig.publish(name, parent).ok());
+    rig.passes(6);
+  }
+  EXPECT_EQ(needed(rig.state), (std::set<Identity>{Identity("c"), Identity("d")}));
+  ASSERT_TRUE(rig.publish("e", "d", false).ok());
+  EXPECT_TRUE(needed(rig.state).contains(Identity("e")));
+}
+
 }  // namespace
 }  // namespace ebb::testing

@@ -47,6 +47,9 @@ TEST(ShowSnapshots, SizesAreReadAtAGlance) {
   json answer = json::object();
   answer["snapshots"] = json::array();
   answer["snapshots"].push_back(one);
+  answer["snapshots"][0]["identity"] = "old";
+  answer["snapshots"][0]["prunable"] = true;
+  EXPECT_EQ(show_prunable(answer, false), "old\n");
   const std::string text = show_snapshots(answer, false);
   EXPECT_NE(text.find("3.0 GiB"), std::string::npos) << text;
   EXPECT_NE(text.find("2026-03-01T14:03:20Z"), std::string::npos) << text;
