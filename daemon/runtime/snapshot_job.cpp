@@ -13,10 +13,32 @@ namespace {
 
 // A look that takes longer counts as failed: one dark deployment does not hold the others up for longer.
 constexpr Duration kLookMax{5'000};
+// Adapters keep deadlines themselves; this is for one that does not.
+constexpr Duration kGrace{1'000};
 
 awaitable<Result<HotloadSeen>> look_at(std::shared_ptr<Hotload> hotload, std::vector<EngineAddress> engines,
                                        TimePoint deadline) {
   co_return co_await hotload->look(std::move(engines), deadline);
+}
+
+awaitable<Status> signal_to(std::shared_ptr<Hotload> hotload, LoadOrder order, std::vector<EngineAddress> engines,
+                            TimePoint deadline) {
+  co_return co_await hotload->signal(std::move(order), std::move(engines), deadline);
+}
+awaitable<Status> pause_at(std::shared_ptr<Hotload> hotload, std::vector<EngineAddress> engines, TimePoint deadline) {
+  co_return co_await hotload->pause(std::move(engines), deadline);
+}
+awaitable<Status> resume_at(std::shared_ptr<Hotload> hotload, std::vector<EngineAddress> engines, TimePoint deadline) {
+  co_return co_await hotload->resume(std::move(engines), deadline);
+}
+
+/// An adapter that never answers must not hold its deployment for ever. What the task uses, it owns.
+awaitable<Status> in_time(Clock& clock, awaitable<Status> task, TimePoint deadline) {
+  std::vector<awaitable<Status>> tasks;
+  tasks.push_back(std::move(task));
+  std::vector<std::optional<Status>> answers = co_await gather(clock, std::move(tasks), deadline + kGrace);
+  if (answers[0]) co_return *answers[0];
+  co_return Error{ErrorCode::timeout, "no answer in time", true};
 }
 
 /// What an answer to a signal says of whether it was taken.
@@ -150,14 +172,16 @@ awaitable<void> JobSnapshots::send(Setting now, LoadOrder order, std::vector<Eng
   std::string problem;
   // All of them stand still before any is touched.
   Status done = Done();
-  if (pauses) done = co_await hotload->pause(engines, deadline);
+  if (pauses) done = co_await in_time(parts_.clock, pause_at(hotload, engines, deadline), deadline);
   if (done.ok()) {
-    done = co_await hotload->signal(std::move(order), engines, deadline);
+    done = co_await in_time(parts_.clock, signal_to(hotload, std::move(order), engines, deadline), deadline);
     event = event_of(done);
   }
   if (!done.ok()) problem = done.error().what;
   // Nothing will happen for a while: they need not stand still for that.
-  if (pauses && event == LoadEvent::put_off) (void)co_await hotload->resume(engines, deadline);
+  if (pauses && event == LoadEvent::put_off) {
+    (void)co_await in_time(parts_.clock, resume_at(hotload, engines, deadline), deadline);
+  }
   sending_.erase(deployment);
   spdlog::info("job={} order={} answer={} problem=\"{}\"", job_.value, id,
                done.ok() ? "accepted" : to_string(done.error().code), problem);
@@ -171,7 +195,8 @@ awaitable<void> JobSnapshots::resume(Setting now, DeploymentId deployment, std::
   const std::shared_ptr<Hotload> hotload = now.wiring->hotloads.at(deployment);
   // Who has no address any more has ended.
   Status done = Done();
-  if (!engines.empty()) done = co_await hotload->resume(engines, parts_.clock.now() + now.snapshots().signal_timeout);
+  const TimePoint deadline = parts_.clock.now() + now.snapshots().signal_timeout;
+  if (!engines.empty()) done = co_await in_time(parts_.clock, resume_at(hotload, engines, deadline), deadline);
   if (done.ok()) {
     WeightsDraft draft;
     draft.state = state_;
@@ -255,7 +280,7 @@ void JobSnapshots::take(WeightsDraft draft) {
   state_ = std::move(draft.state);
   view_.reset();
   dirty_ = true;
-  changed_.ring();
+  if (!draft.changed.empty()) changed_.ring();
   if (weights_moved && parts_.poke) parts_.poke();
 }
 

@@ -276,6 +276,26 @@ TEST(Coordinator, ADaemonThatOnlyAdvisesTakesNoSnapshots) {
   EXPECT_FALSE(life.publish("a").ok());
 }
 
+TEST(Coordinator, AnAdapterThatHangsHoldsNothingUpForLongerThanItsDeadline) {
+  World world;
+  world.replicas(2);
+  world.hotload->can.pauses = true;
+  world.snapshots().signal_timeout = Duration{5'000};
+  Life life(world);
+  life.run(Duration{1'100});
+  world.hotload->hangs = true;
+  ASSERT_TRUE(life.publish("a").ok());
+  life.run(Duration{10'000});
+  EXPECT_EQ(life.phase("a"), "serving") << "seen on the replicas, answer or not";
+  world.hotload->hangs = false;
+  life.run(Duration{10'000});
+  EXPECT_FALSE(world.hotload->any_paused());
+  ASSERT_TRUE(life.publish("b", "a").ok());
+  life.run(Duration{6'000});
+  EXPECT_EQ(life.phase("b"), "serving");
+  EXPECT_EQ(world.hotload->arrived.size(), 2u);
+}
+
 TEST(Coordinator, SwitchedToAdviseItSignalsNothingAndStillResumes) {
   World world;
   world.replicas(1);

@@ -34,6 +34,7 @@ class FakeHotload final : public Hotload {
   std::vector<Status> next_answers;  ///< taken by the signals to come; with an error the order does not arrive
   bool loses_answers = false;        ///< orders arrive, their answers do not
   bool dark = false;
+  bool hangs = false;  ///< signals and resumes never come back, though orders arrive
   std::map<ReplicaId, Engine> engines;
   std::vector<LoadOrder> arrived;
   std::vector<std::string> faults;  ///< what no engine should ever be told
@@ -71,6 +72,7 @@ class FakeHotload final : public Hotload {
       if (!said.ok()) co_return said;
     }
     arrive(order);
+    if (hangs) co_await clock_.sleep_until(TimePoint::max());
     co_await clock_.sleep_until(clock_.now() + answer_time / 2);
     if (loses_answers) co_return Error{ErrorCode::timeout, "no answer", true};
     co_return Done();
@@ -82,7 +84,7 @@ class FakeHotload final : public Hotload {
     co_return Done();
   }
   awaitable<Status> resume(std::vector<EngineAddress> which, TimePoint) override {
-    co_await clock_.sleep_until(clock_.now() + answer_time);
+    co_await clock_.sleep_until(hangs ? TimePoint::max() : clock_.now() + answer_time);
     if (fail_resumes > 0) {
       --fail_resumes;
       co_return Error{ErrorCode::unreachable, "no", true};
