@@ -10,6 +10,7 @@
 #include "daemon/model/ids.hpp"
 #include "daemon/model/time.hpp"
 #include "daemon/model/units.hpp"
+#include "daemon/model/weights.hpp"
 #include "policies/policy.hpp"
 
 namespace ebb {
@@ -101,6 +102,27 @@ struct ServiceConfig {
   std::vector<DeploymentConfig> deployments;
 };
 
+/// How a job's snapshots reach its replicas.
+struct SnapshotsConfig {
+  bool enabled = false;  ///< without: replicas serve the weights that they start with
+  std::string store;     ///< s3://bucket/prefix or an absolute path; an identity is a directory below it
+  bool adapter = false;  ///< LoRA: always full, no chain
+  std::shared_ptr<const CadencePolicy> cadence;
+  double ready_fraction = 1;    ///< of the replicas that served when the load began
+  double max_unavailable = 1;   ///< of a deployment's serving replicas, loading at a time; 1: all at once
+  int max_versions_behind = 1;  ///< what a replica may serve rollouts with (I8)
+  LoadTransitionMode transition = LoadTransitionMode::async;
+  ResetCache reset_prompt_cache = ResetCache::all;
+  Duration poll_interval{1'000};
+  Duration verify_timeout{600'000};    ///< a snapshot that is not whole by then is rejected
+  Duration signal_timeout{60'000};     ///< one attempt to signal
+  Duration load_timeout{600'000};      ///< one order, from its being given to its last replica
+  Duration settle{10'000};             ///< an order without an answer that nobody has heard of for so long is repeated
+  Duration catch_up_timeout{900'000};  ///< a fleet that brings newcomers up to date itself has so long for it
+  Duration retry_first{1'000};         ///< doubles
+  Duration retry_max{30'000};
+};
+
 struct JobConfig {
   JobId name;
   std::string model;
@@ -116,6 +138,7 @@ struct JobConfig {
   Duration grow_cooldown{10'000};     ///< between two growths
   Duration reclaim_cooldown{60'000};  ///< no growth so long after a reclaim
   bool evict_when_short = false;      ///< what production waits for right now is evicted, not drained
+  SnapshotsConfig snapshots;
   std::vector<DeploymentConfig> deployments;
 };
 

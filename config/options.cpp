@@ -26,6 +26,8 @@ constexpr std::array<string_view, 2> kSourceKinds{"scrape", "prometheus"};
 constexpr std::array<string_view, 3> kDemandKinds{"unlimited", "api", "metric"};
 constexpr std::array<string_view, 3> kLaunchers{"automatic", "direct", "systemd"};
 constexpr std::array<string_view, 7> kDialects{"auto", "vllm", "sglang", "tgi", "llamacpp", "dynamo", "triton"};
+constexpr std::array<string_view, 2> kTransitions{"async", "sync"};
+constexpr std::array<string_view, 3> kResets{"all", "new_session", "none"};
 constexpr std::array<string_view, 5> kLevels{"trace", "debug", "info", "warn", "error"};
 
 template <class E>
@@ -77,7 +79,7 @@ static void options(TokenConfig& c, OptionVisitor& v) {
   v.value({"name", "Who it is for; appears in the log.", true}, c.name);
   v.value({"secret", "Where the token is: file:/absolute/path or env:NAME. Never the token itself.", true},
           c.secret.where);
-  v.value({"scopes", "What it may do: read, operate."}, c.scopes);
+  v.value({"scopes", "What it may do: read, operate, publish (snapshots of every job) or publish:JOB."}, c.scopes);
 }
 
 static void options(ApiConfig& c, OptionVisitor& v) {
@@ -195,6 +197,40 @@ static void options(ServiceConfig& c, OptionVisitor& v) {
   deployments(c.deployments, v, true);
 }
 
+static void options(SnapshotsConfig& c, OptionVisitor& v) {
+  v.value({"enabled", "Snapshots are loaded into its replicas. Without: they serve the weights they start with."},
+          c.enabled);
+  v.value(
+      {"store", "Where they are: s3://bucket/prefix or an absolute path; each is a directory of its identity there."},
+      c.store);
+  v.value({"adapter", "They are LoRA adapters: always full."}, c.adapter);
+  policy(v, {"cadence", "Which snapshots are full."}, c.cadence, kDefaultCadence, cadence_policies(), make_cadence);
+  v.value({"ready_fraction", "A snapshot serves once so many of the replicas that served before have it."},
+          c.ready_fraction, {0.01, 1.0});
+  v.value({"max_unavailable", "Share of a deployment's serving replicas that loads at a time; 1: all at once."},
+          c.max_unavailable, {0.01, 1.0});
+  v.value({"max_versions_behind", "A replica further behind the newest snapshot takes no rollouts."},
+          c.max_versions_behind, {0, 64});
+  word(v,
+       {"transition", "async: generations pause and go on with the new weights. sync: they end on the old ones first."},
+       c.transition, kTransitions);
+  word(v,
+       {"reset_prompt_cache", "What becomes of cached prompts of the old weights, where a publication does not say."},
+       c.reset_prompt_cache, kResets);
+  v.value({"poll_interval", "Time between two looks at the replicas."}, c.poll_interval, {50 * kMs, kHour});
+  v.value({"verify_timeout", "A snapshot that is not whole by then is rejected."}, c.verify_timeout, {kSecond, kDay});
+  v.value({"signal_timeout", "Time one attempt to tell a deployment may take."}, c.signal_timeout, {kSecond, kHour});
+  v.value({"load_timeout", "Time from telling a deployment to its last replica; who is late has failed."},
+          c.load_timeout, {kSecond, kDay});
+  v.value({"settle", "A deployment that did not answer is told again when no replica has heard of it for so long."},
+          c.settle, {kSecond, kHour});
+  v.value(
+      {"catch_up_timeout", "A vendor that brings new replicas up to date itself has so long; then a full one is due."},
+      c.catch_up_timeout, {kSecond, kDay});
+  v.value({"retry_first", "Pause before something is tried again; doubles."}, c.retry_first, {10 * kMs, kHour});
+  v.value({"retry_max", "The longest such pause."}, c.retry_max, {10 * kMs, kHour});
+}
+
 static void options(JobConfig& c, OptionVisitor& v) {
   v.value({"name", "Name of the RL run.", true}, c.name.value);
   v.value({"model", "Model name, for {model} in commands."}, c.model);
@@ -214,6 +250,7 @@ static void options(JobConfig& c, OptionVisitor& v) {
   v.value({"evict_when_short",
            "GPUs that production waits for right now are taken without a drain: seconds, at the price of rollouts."},
           c.evict_when_short);
+  v.object({"snapshots", "How its weights are kept current."}, [&c](OptionVisitor& o) { options(c.snapshots, o); });
   deployments(c.deployments, v, false);
 }
 

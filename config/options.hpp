@@ -14,5 +14,6 @@ inline constexpr const char* kDefaultCapacity = "target_tracking";
 inline constexpr const char* kDefaultGrowth = "always";
 inline constexpr const char* kDefaultAllocation = "max_min";
 inline constexpr const char* kDefaultVictim = "newest";
+inline constexpr const char* kDefaultCadence = "every";
 
 }  // namespace ebb

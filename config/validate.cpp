@@ -171,6 +171,7 @@ class Validator {
                                      std::to_string(job.max.count) + " with " + std::to_string(least));
     }
     check_demand(job, path);
+    check_snapshots(job, path + ".snapshots", report_);
   }
 
   void check_demand(const JobConfig& job, const std::string& path) {
@@ -295,6 +296,7 @@ void validate(const Config& config, Report& report) {
   Validator(config, report).run();
   check_fleets(config, report);
   check_backtest(config, report);
+  check_publish_scopes(config, report);
 }
 
 }  // namespace ebb

@@ -22,6 +22,10 @@ void check_api(const ApiConfig& api, Report& report);
 void check_fleets(const Config& config, Report& report);
 /// backtest.*
 void check_backtest(const Config& config, Report& report);
+/// snapshots.* of a job.
+void check_snapshots(const JobConfig& job, const std::string& path, Report& report);
+/// publish:JOB in api.tokens names a job that there is.
+void check_publish_scopes(const Config& config, Report& report);
 /// One source, of a deployment or of a job's demand.
 void check_source(const SourceConfig& source, const std::string& path, Report& report);
 /// How a replica is started: command, environment, health check. `model` is what {model} stands for.

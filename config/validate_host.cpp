@@ -46,10 +46,11 @@ void expect_absolute(const std::string& value, const std::string& path, Report& 
 void check_token(const TokenConfig& token, const std::string& path, Report& report) {
   check_secret(token.secret, path + ".secret", report);
   if (!report.sound({path + ".scopes"})) return;
-  if (token.scopes.empty()) report.add(path + ".scopes", "a token needs a scope: read, operate");
+  if (token.scopes.empty())
+    report.add(path + ".scopes", "a token needs a scope: read, operate, publish or publish:JOB");
   for (const std::string& scope : token.scopes) {
-    if (scope != "read" && scope != "operate") {
-      report.add(path + ".scopes", "a scope is read or operate, got " + in_quotes(scope));
+    if (scope != "read" && scope != "operate" && scope != "publish" && scope.rfind("publish:", 0) != 0) {
+      report.add(path + ".scopes", "a scope is read, operate, publish or publish:JOB, got " + in_quotes(scope));
     }
   }
 }

@@ -19,6 +19,7 @@
 #include "daemon/runtime/actuator.hpp"
 #include "daemon/runtime/board.hpp"
 #include "daemon/runtime/control_loop.hpp"
+#include "daemon/runtime/job_fleet.hpp"
 #include "daemon/runtime/live_config.hpp"
 #include "daemon/runtime/logging.hpp"
 #include "daemon/runtime/observer.hpp"
@@ -26,6 +27,7 @@
 #include "daemon/runtime/recovery.hpp"
 #include "daemon/runtime/sd_notify.hpp"
 #include "daemon/runtime/signals.hpp"
+#include "daemon/runtime/snapshot_coordinator.hpp"
 #include "daemon/runtime/sqlite_ledger.hpp"
 #include "daemon/runtime/system_clock.hpp"
 #include "daemon/runtime/telemetry.hpp"
@@ -61,8 +63,12 @@ class App final : public Control {
         telemetry_(kVersion),
         board_(clock_, telemetry_, systemd_),
         loop_(io_.get_executor(), {clock_, *ledger_, observer_, actuator_, board_, [this] { return live_.current(); },
-                                   [this] { return wiring_; }}),
-        api_(*this, *ledger_, clock_) {}
+                                   [this] { return wiring_; }, [this](Observation& seen) { add_weights(seen); }}),
+        coordinator_(io_.get_executor(),
+                     {clock_, *ledger_, [this] { return live_.current(); },
+                      [this] { return std::shared_ptr<const SnapshotWiring>(wiring_, &wiring_->snapshots); },
+                      [this](const JobConfig& job) { return fleet_of(job); }, [this] { loop_.poke(); }}),
+        api_(*this, *ledger_, clock_, coordinator_, *ledger_) {}
 
   int run();
 
@@ -80,6 +86,8 @@ class App final : public Control {
   awaitable<State> recovered();
   awaitable<void> watch_config();
   awaitable<Status> record_and_tell(Event event);
+  void add_weights(Observation& seen) const;
+  JobFleet fleet_of(const JobConfig& job) const;
   void reload(const char* why);
   void stop();
 
@@ -96,6 +104,7 @@ class App final : public Control {
   SdNotify systemd_;
   Board board_;
   ControlLoop loop_;
+  SnapshotCoordinator coordinator_;
   Api api_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<Signals> signals_;
@@ -133,6 +142,13 @@ int App::run() {
 
 awaitable<void> App::main() {
   State state = co_await recovered();
+  const Status weights = co_await coordinator_.recover();
+  if (!weights.ok()) {
+    spdlog::critical("weights=unreadable problem=\"{}\"", weights.error().what);
+    status_ = 1;
+    stop();
+  }
+  coordinator_.start();
   co_await loop_.run(std::move(state));
   Event ended;
   ended.at = clock_.now();
@@ -157,6 +173,22 @@ awaitable<State> App::recovered() {
   spdlog::info("recovered_tick={} leases={} unfinished={}", state.tick, state.leases.size(),
                before.value().endings.size());
   co_return state;
+}
+
+/// Which replicas have admissible weights, and which deployments load some: growth there waits (I7).
+void App::add_weights(Observation& seen) const {
+  for (const JobConfig& job : live_.current()->jobs) {
+    if (!job.snapshots.enabled) continue;
+    const auto standing = coordinator_.standing(job.name);
+    if (!standing) continue;
+    seen.current[job.name] = standing->current;
+    seen.busy.insert(standing->loading.begin(), standing->loading.end());
+  }
+}
+
+JobFleet App::fleet_of(const JobConfig& job) const {
+  const BoardView now = board_.view();
+  return job_fleet(job, now.seen.get(), now.state.get(), actuator_.busy());
 }
 
 awaitable<Status> App::record_and_tell(Event event) {
@@ -220,6 +252,7 @@ void App::reload(const char* why) {
   if (status.ok) {
     wiring_ = make_wiring(*live_.current(), wiring_.get(), parts());
     spdlog::info("reload=ok why=\"{}\" config_hash={}", why, live_.current()->hash);
+    coordinator_.start();
     loop_.poke();
   } else {
     spdlog::error("reload=refused why=\"{}\" kept={} problems=\"{}\"", why, live_.current()->hash, status.problems);
@@ -232,6 +265,7 @@ void App::stop() {
   if (std::exchange(stopping_, true)) return;
   spdlog::info("stopping=\"replicas are left running\"");
   systemd_.stopping();
+  coordinator_.stop();
   loop_.stop();
 }
 

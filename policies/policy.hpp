@@ -1,5 +1,5 @@
 // What a policy is: an object with options and one pure function. No clock, no I/O, no log, no randomness.
-// A new policy is two files in capacity/, allocation/, growth/ or victim/, and one line in registry.cpp.
+// A new policy is two files in capacity/, allocation/, growth/, victim/ or cadence/, and one line in registry.cpp.
 #pragma once
 
 #include <limits>
@@ -14,10 +14,15 @@
 #include "daemon/model/observation.hpp"
 #include "daemon/model/options.hpp"
 #include "daemon/model/state.hpp"
+#include "daemon/model/weights.hpp"
 
 namespace ebb {
 
 inline constexpr std::size_t kMostMemory = 8'192;  // numbers; 64 KiB
+
+// A full snapshot every 20 to 30: fewer links are wasted transfer, more are a long way for whoever joins.
+inline constexpr int kFullEveryMin = 20;
+inline constexpr int kFullEveryMax = 30;
 
 // ---------------------------------------------------------------- capacity: how many replicas production needs
 
@@ -140,6 +145,28 @@ class VictimPolicy {
   virtual void options(OptionVisitor& visitor) = 0;
   /// The candidates in the order in which they should leave.
   [[nodiscard]] virtual std::vector<Candidate> order(std::vector<Candidate> candidates) const = 0;
+};
+
+// ---------------------------------------------------------------- cadence: which snapshots are full
+
+struct CadenceInput {
+  int since_full = 0;                  ///< snapshots on top of the newest full one
+  WeightsMeasures measures{};          ///< 0 where nothing was measured yet
+  int full_every_max = kFullEveryMax;  ///< lower where a vendor bears fewer on top of a full one
+};
+
+struct CadenceChoice {
+  int full_every = 1;  ///< every so many snapshots one is full; 1: all of them
+  std::string why;
+};
+
+class CadencePolicy {
+ public:
+  virtual ~CadencePolicy() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  virtual void options(OptionVisitor& visitor) = 0;
+  /// The core keeps it within 1 and `full_every_max`.
+  [[nodiscard]] virtual CadenceChoice choose(const CadenceInput& input) const = 0;
 };
 
 }  // namespace ebb

@@ -5,6 +5,9 @@
 
 #include "policies/allocation/max_min.hpp"
 #include "policies/allocation/priority.hpp"
+#include "policies/cadence/adaptive.hpp"
+#include "policies/cadence/always_full.hpp"
+#include "policies/cadence/every.hpp"
 #include "policies/capacity/conformal.hpp"
 #include "policies/capacity/exec.hpp"
 #include "policies/capacity/fixed.hpp"
@@ -79,6 +82,13 @@ constexpr std::array kVictim{
     Entry<VictimPolicy>{"newest", "The youngest replica leaves first.", make<VictimPolicy, NewestVictim>},
 };
 
+constexpr std::array kCadence{
+    Entry<CadencePolicy>{"adaptive", "Full where transfer and catch-up together take the least time.",
+                         make<CadencePolicy, AdaptiveCadence>},
+    Entry<CadencePolicy>{"always_full", "Every snapshot is full.", make<CadencePolicy, AlwaysFullCadence>},
+    Entry<CadencePolicy>{"every", "One snapshot out of so many is full.", make<CadencePolicy, EveryCadence>},
+};
+
 template <class Table>
 constexpr auto names_of(const Table& table) {
   std::array<std::string_view, std::tuple_size_v<Table>> names{};
@@ -97,6 +107,7 @@ constexpr auto kInnerCapacityNames = inner_names();
 constexpr auto kAllocationNames = names_of(kAllocation);
 constexpr auto kGrowthNames = names_of(kGrowth);
 constexpr auto kVictimNames = names_of(kVictim);
+constexpr auto kCadenceNames = names_of(kCadence);
 
 template <class Table>
 auto made(const Table& table, std::string_view name) -> decltype(table[0].make()) {
@@ -121,10 +132,11 @@ std::span<const std::string_view> inner_capacity_policies() { return kInnerCapac
 std::span<const std::string_view> allocation_policies() { return kAllocationNames; }
 std::span<const std::string_view> growth_policies() { return kGrowthNames; }
 std::span<const std::string_view> victim_policies() { return kVictimNames; }
+std::span<const std::string_view> cadence_policies() { return kCadenceNames; }
 
 std::string_view policy_help(std::string_view name) {
-  for (const std::string_view help :
-       {help_in(kCapacity, name), help_in(kAllocation, name), help_in(kGrowth, name), help_in(kVictim, name)}) {
+  for (const std::string_view help : {help_in(kCapacity, name), help_in(kAllocation, name), help_in(kGrowth, name),
+                                      help_in(kVictim, name), help_in(kCadence, name)}) {
     if (!help.empty()) return help;
   }
   return {};
@@ -134,5 +146,6 @@ std::unique_ptr<CapacityPolicy> make_capacity(std::string_view name) { return ma
 std::unique_ptr<AllocationPolicy> make_allocation(std::string_view name) { return made(kAllocation, name); }
 std::unique_ptr<GrowthPolicy> make_growth(std::string_view name) { return made(kGrowth, name); }
 std::unique_ptr<VictimPolicy> make_victim(std::string_view name) { return made(kVictim, name); }
+std::unique_ptr<CadencePolicy> make_cadence(std::string_view name) { return made(kCadence, name); }
 
 }  // namespace ebb

@@ -15,6 +15,7 @@ std::span<const std::string_view> capacity_policies();
 std::span<const std::string_view> allocation_policies();
 std::span<const std::string_view> growth_policies();
 std::span<const std::string_view> victim_policies();
+std::span<const std::string_view> cadence_policies();
 
 /// Capacity policies that may stand inside another: those that neither hold others nor ask an adviser.
 std::span<const std::string_view> inner_capacity_policies();
@@ -27,5 +28,6 @@ std::unique_ptr<CapacityPolicy> make_capacity(std::string_view name);
 std::unique_ptr<AllocationPolicy> make_allocation(std::string_view name);
 std::unique_ptr<GrowthPolicy> make_growth(std::string_view name);
 std::unique_ptr<VictimPolicy> make_victim(std::string_view name);
+std::unique_ptr<CadencePolicy> make_cadence(std::string_view name);
 
 }  // namespace ebb

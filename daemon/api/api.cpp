@@ -8,6 +8,7 @@
 
 #include "daemon/api/answers.hpp"
 #include "daemon/api/assets.hpp"
+#include "daemon/api/wire_face.hpp"
 
 namespace ebb {
 namespace {
@@ -104,6 +105,7 @@ awaitable<Response> Api::handle(Request request) {
     spdlog::error("api=\"{}\" failed=\"{}\"", line, failure.what());
     response = problem(500, "the daemon could not answer; its log says why");
   }
+  if (is_wire_path(line.substr(line.find(' ') + 1))) response = as_wire(std::move(response));
   if (head) response.stream.reset();
   add_common(response);
   co_return response;
@@ -121,7 +123,8 @@ awaitable<Response> Api::dispatch(Request request) {
   if (call.view.config == nullptr) co_return problem(503, "the daemon is starting");
   const ApiConfig& limits = call.view.config->api;
   const Scope scope = found.route == nullptr ? Scope::open : found.route->scope;
-  if (auto refusal = guard_.refuse(request, scope, limits, call.who)) co_return *refusal;
+  const std::string job = job_asked(found.params, request);
+  if (auto refusal = guard_.refuse(request, scope, job, limits, call.who)) co_return *refusal;
   if (request.method == "OPTIONS") co_return allowed(found.methods);
   const bool reads = as_read(request.method) == "GET";
   if (found.asset != nullptr && reads) co_return asset_response(*found.asset, request);

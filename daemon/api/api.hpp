@@ -11,6 +11,12 @@ namespace ebb {
 class Api {
  public:
   Api(Control& control, Ledger& ledger, const Clock& clock) : parts_(control, ledger, clock) {}
+  /// With what trainers ask for.
+  Api(Control& control, Ledger& ledger, const Clock& clock, Snapshots& snapshots, WeightsLedger& weights)
+      : parts_(control, ledger, clock) {
+    parts_.snapshots = &snapshots;
+    parts_.weights = &weights;
+  }
 
   /// The answer to one request; never throws. Tokens and modes come from the configuration in force at that moment.
   awaitable<Response> handle(Request request);

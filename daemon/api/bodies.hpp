@@ -1,10 +1,13 @@
 // From a request's body to what it asks for. Pure; the fuzz target feeds these.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "config/config.hpp"
 #include "daemon/model/result.hpp"
+#include "daemon/model/snapshot.hpp"
 #include "daemon/model/state.hpp"
 
 namespace ebb {
@@ -21,5 +24,18 @@ Result<Override> override_from_body(const std::string& body, const Config& confi
 
 /// The body of PUT /v1/jobs/{job}/demand: replicas or rollouts, and ttl.
 Result<Demand> demand_from_body(const std::string& body, TimePoint now);
+
+inline constexpr std::size_t kRunMax = 100;
+
+/// The body of POST /v1/jobs/{job}/snapshots: identity, kind, previous_identity, run, step, reset_prompt_cache,
+/// compression_format, checksum_format.
+Result<Publication> publication_from_body(const std::string& body);
+
+/// The body of POST /v1/jobs/{job}/snapshots:plan: run and step, both optional.
+struct PlanWanted {
+  std::string run;
+  std::optional<std::int64_t> step;
+};
+Result<PlanWanted> plan_from_body(const std::string& body);
 
 }  // namespace ebb

@@ -79,10 +79,33 @@ Response unauthorised(const std::string& detail, const char* challenge) {
   return response;
 }
 
-bool has_scope(const TokenConfig& token, Scope needed) {
-  return std::any_of(token.scopes.begin(), token.scopes.end(), [needed](const std::string& scope) {
-    return scope == "operate" || (scope == "read" && needed == Scope::read);
+bool has_scope(const TokenConfig& token, Scope needed, const std::string& job) {
+  return std::any_of(token.scopes.begin(), token.scopes.end(), [&](const std::string& scope) {
+    if (scope == "operate") return true;
+    if (scope == "read") return needed == Scope::read || needed == Scope::follow;
+    const bool this_job = scope == "publish" || (!job.empty() && scope == "publish:" + job);
+    return this_job && (needed == Scope::publish || needed == Scope::follow);
   });
+}
+
+const char* name_of(Scope scope) {
+  switch (scope) {
+    case Scope::open: return "open";
+    case Scope::read: return "read";
+    case Scope::follow: return "read or publish";
+    case Scope::publish: return "publish";
+    case Scope::operate: return "operate";
+  }
+  return "operate";
+}
+
+/// The token of a request; empty: none. Trainers written for Fireworks may send it as X-Api-Key.
+std::string token_in(const Request& request, Scope needed) {
+  const std::string given = request.header("authorization");
+  const bool trainer = needed == Scope::follow || needed == Scope::publish;
+  if (given.empty() && trainer) return request.header("x-api-key");
+  const bool bearer = given.size() > 7 && lower(given.substr(0, 7)) == "bearer ";
+  return bearer ? given.substr(7) : "";
 }
 
 }  // namespace
@@ -121,28 +144,29 @@ bool same_secret(const std::string& given, const std::string& secret) {
   return difference == 0;
 }
 
-std::optional<Response> Guard::check_token(const Request& request, Scope needed, const ApiConfig& config,
-                                           std::string& who) {
-  const std::string given = request.header("authorization");
-  if (given.empty()) return unauthorised("send a token as Authorization: Bearer TOKEN", "Bearer realm=\"ebb\"");
-  const bool bearer = given.size() > 7 && lower(given.substr(0, 7)) == "bearer ";
+std::optional<Response> Guard::check_token(const Request& request, Scope needed, const std::string& job,
+                                           const ApiConfig& config, std::string& who) {
+  const std::string given = token_in(request, needed);
+  if (given.empty() && request.header("authorization").empty()) {
+    return unauthorised("send a token as Authorization: Bearer TOKEN", "Bearer realm=\"ebb\"");
+  }
   const TokenConfig* found = nullptr;
   // All of them, whichever fits: the time taken does not tell which.
   for (const TokenConfig& token : config.tokens) {
-    if (same_secret(bearer ? given.substr(7) : "", secrets_.read(token.secret))) found = &token;
+    if (same_secret(given, secrets_.read(token.secret))) found = &token;
   }
   if (found == nullptr) return unauthorised("the token is not known", "Bearer realm=\"ebb\", error=\"invalid_token\"");
   who = found->name;
-  if (has_scope(*found, needed)) return std::nullopt;
-  const std::string scope = needed == Scope::operate ? "operate" : "read";
-  return problem(403, "the token '" + found->name + "' lacks the scope " + scope);
+  if (has_scope(*found, needed, job)) return std::nullopt;
+  return problem(403, "the token '" + found->name + "' lacks the scope " + name_of(needed));
 }
 
-std::optional<Response> Guard::refuse(const Request& request, Scope needed, const ApiConfig& config, std::string& who) {
+std::optional<Response> Guard::refuse(const Request& request, Scope needed, const std::string& job,
+                                      const ApiConfig& config, std::string& who) {
   if (config.tokens.empty()) {
     if (auto refusal = check_loopback(request, config)) return refusal;
   } else if (needed != Scope::open) {
-    if (auto refusal = check_token(request, needed, config, who)) return refusal;
+    if (auto refusal = check_token(request, needed, job, config, who)) return refusal;
   }
   return check_write(request);
 }

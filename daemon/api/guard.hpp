@@ -12,8 +12,9 @@
 
 namespace ebb {
 
-/// What a route needs. `operate` includes `read`.
-enum class Scope { open, read, operate };
+/// What a route needs. `operate` includes all; `publish` is of one job or of all, and includes to `follow` it, which
+/// `read` does too.
+enum class Scope { open, read, follow, publish, operate };
 
 /// Secrets by reference, read again when their file has changed: a rotated token needs no reload. Control thread.
 class Secrets {
@@ -39,11 +40,14 @@ bool same_secret(const std::string& given, const std::string& secret);
 /// without being asked first) and an Origin must be our own.
 class Guard {
  public:
-  /// Nothing when the request may pass, or the answer that refuses it. `who`: the token's name, for the record.
-  std::optional<Response> refuse(const Request& request, Scope needed, const ApiConfig& config, std::string& who);
+  /// Nothing when the request may pass, or the answer that refuses it. `who`: the token's name, for the record. `job`:
+  /// whom it is about, for the scopes of one job.
+  std::optional<Response> refuse(const Request& request, Scope needed, const std::string& job, const ApiConfig& config,
+                                 std::string& who);
 
  private:
-  std::optional<Response> check_token(const Request& request, Scope needed, const ApiConfig& config, std::string& who);
+  std::optional<Response> check_token(const Request& request, Scope needed, const std::string& job,
+                                      const ApiConfig& config, std::string& who);
   Secrets secrets_;
 };
 

@@ -13,6 +13,8 @@
 #include "daemon/ports/clock.hpp"
 #include "daemon/ports/control.hpp"
 #include "daemon/ports/ledger.hpp"
+#include "daemon/ports/snapshots.hpp"
+#include "daemon/ports/weights_ledger.hpp"
 
 namespace ebb {
 
@@ -23,6 +25,8 @@ struct ApiParts {
   Control& control;
   Ledger& ledger;
   const Clock& clock;
+  Snapshots* snapshots = nullptr;    ///< null: there is no coordinator here
+  WeightsLedger* weights = nullptr;  ///< null together with it
 };
 
 /// A request that has passed the guard.
@@ -75,6 +79,17 @@ Response overrides(const ApiParts& parts, const Call& call);
 awaitable<Response> set_override(ApiParts parts, Call call);
 awaitable<Response> clear_override(ApiParts parts, Call call);
 awaitable<Response> set_demand(ApiParts parts, Call call);
+// What trainers ask: natively, and in the words of Fireworks' API.
+awaitable<Response> snapshots(ApiParts parts, Call call);
+awaitable<Response> publish(ApiParts parts, Call call);
+awaitable<Response> plan_snapshot(ApiParts parts, Call call);
+awaitable<Response> snapshot(ApiParts parts, Call call);
+awaitable<Response> weights_ledger(ApiParts parts, Call call);
+awaitable<Response> reset_ledger(ApiParts parts, Call call);
+awaitable<Response> wire_publish(ApiParts parts, Call call);
+awaitable<Response> wire_status(ApiParts parts, Call call);
+awaitable<Response> wire_ledger(ApiParts parts, Call call);
+awaitable<Response> wire_reset(ApiParts parts, Call call);
 }  // namespace handlers
 
 }  // namespace ebb

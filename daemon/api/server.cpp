@@ -112,7 +112,8 @@ void close_on_exec(Socket& socket) {
 
 /// Headers that decide about rights may not be given twice: which one counts would be anybody's guess.
 bool decides(const std::string& name) {
-  return name == "host" || name == "authorization" || name == "content-type" || name == "origin";
+  return name == "host" || name == "authorization" || name == "x-api-key" || name == "fireworks-deployment" ||
+         name == "content-type" || name == "origin";
 }
 
 Result<Request> request_of(http::request<http::string_body> message, const std::string& peer) {

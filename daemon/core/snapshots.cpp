@@ -1,18 +1,24 @@
-// Stage 7: a replica serves when it has the weights it should have. Where no snapshot chain is configured, the weights
-// it started with are the right ones.
+// Stage 7: a replica serves when it has the weights it should have (I8). Where no snapshot chain is configured, the
+// weights it started with are the right ones; where one is, the coordinator says who has which (core/hotload).
 #include "daemon/core/draft.hpp"
 #include "daemon/core/lease_table.hpp"
 
 namespace ebb {
 
 Draft snapshots(Draft draft, const Input& in) {
-  for (SiteDraft& site : draft.sites) {
-    for (const LeaseRef& ref : site.leases) {
+  for (const Site& site : in.sites) {
+    const bool loads = site.job != nullptr && site.job->snapshots.enabled;
+    const auto known = loads ? in.seen.current.find(site.job->name) : in.seen.current.end();
+    for (const LeaseRef& ref : draft.of(site).leases) {
       if (ref.lease->phase != LeasePhase::syncing) continue;
+      if (loads && (known == in.seen.current.end() || !known->second.contains(*ref.id))) {
+        draft.say(Stage::snapshots, "snapshots.syncing", ref.id->value, {{"since", ref.lease->since}});
+        continue;
+      }
       *ref.lease = after(std::move(*ref.lease), LeaseEvent::current, in.now);
-      draft.say(Stage::snapshots, "snapshots.current", ref.id->value);
+      draft.say(Stage::snapshots, loads ? "snapshots.loaded" : "snapshots.current", ref.id->value);
     }
-    site.count();
+    draft.of(site).count();
   }
   return draft;
 }

@@ -7,6 +7,7 @@
 
 #include "daemon/ctl/commands.hpp"
 #include "daemon/ctl/show.hpp"
+#include "daemon/ctl/snapshots.hpp"
 #include "daemon/ctl/table.hpp"
 #include "daemon/version.hpp"
 
@@ -25,6 +26,9 @@ struct Line {
   bool changed = false;
   OverrideOptions override_;
   DemandOptions demand;
+  PublishOptions publish;
+  std::string job, identity, wait_timeout = "10m";
+  bool reset = false, prunable = false;
   std::string interval = "2s";
   int count = 0;
 };
@@ -156,6 +160,58 @@ void add_writes(CLI::App& app, Line& line, Run& run) {
   });
 }
 
+void add_snapshots(CLI::App& app, Line& line, Run& run) {
+  const auto page = [&line](CLI::App* command) {
+    command->add_option("job", line.job, "the job")->required();
+    command->add_option("--limit", line.limit, "how many")->check(CLI::Range(1, 1'000))->capture_default_str();
+    command->add_option("--before", line.before, "only older ones: next_before of the page before");
+  };
+  const auto path = [&line](const char* what) { return "/v1/jobs/" + percent_encoded(line.job) + what; };
+  auto* snapshots = app.add_subcommand("snapshots", "what was published for a job, newest first");
+  page(snapshots);
+  snapshots->add_flag("--prunable", line.prunable, "only the names of those that no chain needs any more");
+  snapshots->callback([&line, &run, path] {
+    run = [&line, path](Client& client, const Output& output) {
+      const std::string asked =
+          path("/snapshots") + query({{"limit", std::to_string(line.limit)}, {"before", number_text(line.before)}});
+      return show_command(client, output, asked, line.prunable ? show_prunable : show_snapshots);
+    };
+  });
+  auto* ledger = app.add_subcommand("ledger", "each step of a load, newest first");
+  page(ledger);
+  ledger->add_option("--identity", line.identity, "only of this snapshot");
+  ledger->add_flag("--reset", line.reset, "forget the chain instead: the next snapshot must be full");
+  ledger->callback([&line, &run, path] {
+    run = [&line, path](Client& client, const Output& output) {
+      if (line.reset) return reset_command(client, output, line.job);
+      const std::string asked = path("/ledger") + query({{"limit", std::to_string(line.limit)},
+                                                         {"before", number_text(line.before)},
+                                                         {"identity", line.identity}});
+      return show_command(client, output, asked, show_loads);
+    };
+  });
+}
+
+void add_publish(CLI::App& app, Line& line, Run& run) {
+  auto* publish = app.add_subcommand("publish", "say that a snapshot is uploaded; it is then loaded everywhere");
+  publish->add_option("job", line.publish.job, "the job")->required();
+  publish->add_option("identity", line.publish.identity, "its directory in the store")->required();
+  publish->add_option("--parent", line.publish.parent, "it is incremental, on top of this one; default: full");
+  publish->add_option("--run", line.publish.run, "the training run");
+  publish->add_option("--step", line.publish.step, "its step")->check(CLI::NonNegativeNumber);
+  publish->add_flag("--wait", line.publish.wait, "until it serves (exit 0) or has failed (exit 1)");
+  const auto is_span = [](const std::string& text) {
+    return ebb::duration_from(text) ? std::string() : "must be a duration like 90s";
+  };
+  publish->add_option("--timeout", line.wait_timeout, "of --wait")->check(is_span)->capture_default_str();
+  publish->callback([&] {
+    run = [&line](Client& client, const Output& output) {
+      line.publish.timeout = *ebb::duration_from(line.wait_timeout);
+      return publish_command(client, output, line.publish);
+    };
+  });
+}
+
 void add_top(CLI::App& app, Line& line, Run& run) {
   auto* top = app.add_subcommand("top", "a live view");
   const auto is_span = [](const std::string& text) {
@@ -195,6 +251,8 @@ int main(int argc, char** argv) {
   add_views(app, line, run);
   add_decisions(app, line, run);
   add_writes(app, line, run);
+  add_snapshots(app, line, run);
+  add_publish(app, line, run);
   add_top(app, line, run);
   try {
     app.parse(argc, argv);

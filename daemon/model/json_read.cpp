@@ -302,6 +302,12 @@ Result<Observation> observation_from(const json& j) {
       seen.demand[JobId(id)] = reading_from<double>(demand);
     }
     for (const json& id : read_array(j, "busy")) seen.busy.insert(DeploymentId(id.get<std::string>()));
+    if (has(j, "current")) {  // since schema 2
+      for (const auto& [job, names] : read_object(j, "current").items()) {
+        std::set<ReplicaId>& current = seen.current[JobId(job)];
+        for (const json& id : names) current.insert(ReplicaId(id.get<std::string>()));
+      }
+    }
     return seen;
   });
 }

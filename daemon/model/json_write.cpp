@@ -138,6 +138,10 @@ json to_json(const Observation& seen) {
   for (const auto& [id, demand] : seen.demand) out["demand"][id.value] = reading_json(demand);
   out["busy"] = json::array();
   for (const DeploymentId& id : seen.busy) out["busy"].push_back(id.value);
+  for (const auto& [job, replicas] : seen.current) {
+    json& names = out["current"][job.value] = json::array();
+    for (const ReplicaId& id : replicas) names.push_back(id.value);
+  }
   return out;
 }
 

@@ -78,7 +78,8 @@ struct Observation {
   std::map<FleetId, Reading<FleetSeen>> fleets;
   std::map<DeploymentId, WorkloadSeen> workloads;  ///< production deployments
   std::map<JobId, Reading<double>> demand;         ///< replicas a job's metric asks for
-  std::set<DeploymentId> busy;                     ///< an action on it has not been answered yet
+  std::set<DeploymentId> busy;  ///< an action on it has not been answered yet, or it loads weights (I7)
+  std::map<JobId, std::set<ReplicaId>> current;  ///< of jobs with snapshots: replicas with admissible weights (I8)
   friend bool operator==(const Observation&, const Observation&) = default;
 };
 

@@ -28,6 +28,7 @@ awaitable<void> ControlLoop::run(State state) {
     const TimePoint began = parts_.clock.now();
     Observation seen = co_await parts_.observer.observe(config, wiring, began + config->observe_timeout);
     seen.busy = parts_.actuator.busy();
+    if (parts_.weights) parts_.weights(seen);
     parts_.listener.observed(seen, parts_.clock.now() - began);
     co_await take_in(state);
 

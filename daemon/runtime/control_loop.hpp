@@ -45,6 +45,7 @@ class ControlLoop {
     LoopListener& listener;
     std::function<std::shared_ptr<const Config>()> config;
     std::function<std::shared_ptr<const Wiring>()> wiring;
+    std::function<void(Observation&)> weights{};  ///< adds what the coordinator of snapshots knows
   };
 
   ControlLoop(boost::asio::any_io_executor executor, Parts parts);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <filesystem>
+#include <vector>
 
 namespace ebb {
 namespace {
@@ -30,6 +31,24 @@ CREATE TABLE events(
   event TEXT NOT NULL) STRICT;
 CREATE INDEX events_by_time ON events(at_ms);
 PRAGMA application_id = 0x65626231;
+)sql",
+                                                             R"sql(
+CREATE TABLE weights(job TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, state TEXT NOT NULL) STRICT;
+CREATE TABLE snapshots(
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, run TEXT NOT NULL, step INTEGER NOT NULL,
+  identity TEXT NOT NULL, kind TEXT NOT NULL, parent TEXT NOT NULL, bytes INTEGER NOT NULL,
+  published_at_ms INTEGER NOT NULL, phase TEXT NOT NULL, snapshot TEXT NOT NULL, UNIQUE(job, identity)) STRICT;
+CREATE INDEX snapshots_by_job ON snapshots(job, seq);
+CREATE INDEX snapshots_by_run ON snapshots(job, run);
+CREATE TABLE loads(
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, at_ms INTEGER NOT NULL, order_id TEXT NOT NULL,
+  deployment TEXT NOT NULL, replica TEXT NOT NULL, identity TEXT NOT NULL, what TEXT NOT NULL,
+  detail TEXT NOT NULL) STRICT;
+CREATE INDEX loads_by_job ON loads(job, seq);
+CREATE INDEX loads_by_snapshot ON loads(job, identity, seq);
+CREATE INDEX loads_by_time ON loads(at_ms);
+CREATE TABLE resets(
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, at_ms INTEGER NOT NULL, by_whom TEXT NOT NULL) STRICT;
 )sql"};
 
 // "ebb1": tells our files from other programs' before anything is written to one.
@@ -71,9 +90,13 @@ bool lost_its_body(const std::string& path) {
 
 /// Reads everything. The tables a restart and an outcome depend on are compared with their indexes too; for the
 /// history, which is nearly all of the file, that would take ten times as long.
-Status check_content(Database& db, const std::string& path) {
-  for (const char* sql :
-       {"PRAGMA quick_check(1)", "PRAGMA integrity_check(actions)", "PRAGMA integrity_check(events)"}) {
+Status check_content(Database& db, const std::string& path, std::int64_t version) {
+  std::vector<const char*> checks{"PRAGMA quick_check(1)", "PRAGMA integrity_check(actions)",
+                                  "PRAGMA integrity_check(events)"};
+  if (version >= 2) {
+    checks.insert(checks.end(), {"PRAGMA integrity_check(weights)", "PRAGMA integrity_check(snapshots)"});
+  }
+  for (const char* sql : checks) {
     const Result<std::string> check = db.text(sql);
     if (!check.ok()) return judged(path, check.error());
     if (*check != "ok") return refused(path, *check);
@@ -121,7 +144,7 @@ Status prepare_ledger_file(Database& db, const std::string& path) {
   }
   if (*tables > 0) {
     if (Status whole = check_length(db, path); !whole.ok()) return whole;
-    if (Status sound = check_content(db, path); !sound.ok()) return sound;
+    if (Status sound = check_content(db, path, *version); !sound.ok()) return sound;
   }
   // auto_vacuum must be set before the first table is made. The limit keeps the -wal file from staying as large as
   // the largest transaction was.

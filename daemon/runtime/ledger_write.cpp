@@ -161,6 +161,7 @@ Result<bool> clean_up_a_little(Database& db, const Retention& retention) {
       {"DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE tick <= ?1 AND tick NOT IN "
        "(SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY tick LIMIT ?2)",
        last},
+      {"DELETE FROM loads WHERE seq IN (SELECT seq FROM loads WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)", oldest},
       {"DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE recorded_at_ms < ?1 AND outcome IS NOT NULL "
        "ORDER BY recorded_at_ms LIMIT ?2)",
        oldest},

@@ -6,6 +6,7 @@
 #include "daemon/ports/spawn.hpp"
 #include "daemon/runtime/ledger_read.hpp"
 #include "daemon/runtime/ledger_schema.hpp"
+#include "daemon/runtime/ledger_weights.hpp"
 #include "daemon/runtime/ledger_write.hpp"
 
 namespace ebb {
@@ -138,6 +139,35 @@ awaitable<Result<std::vector<Event>>> SqliteLedger::events(std::uint64_t after_s
 
 awaitable<Result<std::vector<ActionRow>>> SqliteLedger::actions(int limit) {
   auto work = [this, limit] { return told(read_actions(*reading_, limit), "be read"); };
+  co_return co_await reader_.run(std::move(work));
+}
+
+awaitable<Status> SqliteLedger::record_weights(WeightsRecord record) {
+  auto work = [this, record = std::move(record)]() -> Status {
+    return told(write_weights(*writing_, record), "record the weights of " + record.job.value);
+  };
+  co_return co_await writer_.run(std::move(work));
+}
+
+awaitable<Result<std::map<JobId, JobWeights>>> SqliteLedger::recover_weights() {
+  auto work = [this] { return told(read_weights(*writing_), "be read"); };
+  co_return co_await writer_.run(std::move(work));
+}
+
+awaitable<Result<Known>> SqliteLedger::known(JobId job, Identity identity, std::string run) {
+  auto work = [this, job = std::move(job), identity = std::move(identity), run = std::move(run)] {
+    return told(read_known(*writing_, job, identity, run), "be read");
+  };
+  co_return co_await writer_.run(std::move(work));
+}
+
+awaitable<Result<std::vector<SnapshotRow>>> SqliteLedger::snapshots(WeightsPage page) {
+  auto work = [this, page = std::move(page)] { return told(read_snapshots(*reading_, page), "be read"); };
+  co_return co_await reader_.run(std::move(work));
+}
+
+awaitable<Result<std::vector<LoadRow>>> SqliteLedger::loads(WeightsPage page) {
+  auto work = [this, page = std::move(page)] { return told(read_loads(*reading_, page), "be read"); };
   co_return co_await reader_.run(std::move(work));
 }
 

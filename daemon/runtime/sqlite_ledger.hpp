@@ -10,6 +10,8 @@
 //   actions    one row an action, written with its decision; the outcome is added later, with the tick it came after.
 //              Those without are unfinished.
 //   events     overrides, demand, starts and stops, numbered in their order.
+//   weights, snapshots, loads, resets
+//              what became of the weights: runtime/ledger_weights.hpp.
 //
 // Nothing here depends on the wall clock being right: a restart goes by numbers, the clock is for people and retention.
 #pragma once
@@ -19,6 +21,7 @@
 
 #include "config/config.hpp"
 #include "daemon/ports/ledger.hpp"
+#include "daemon/ports/weights_ledger.hpp"
 #include "daemon/ports/worker.hpp"
 #include "daemon/runtime/process_lock.hpp"
 #include "daemon/runtime/sqlite.hpp"
@@ -32,7 +35,7 @@ struct LedgerKnobs {
   std::uint64_t clean_every = 60;          ///< decisions between two clean-ups: five minutes at the default tick
 };
 
-class SqliteLedger final : public Ledger {
+class SqliteLedger final : public Ledger, public WeightsLedger {
  public:
   /// Opens or makes the file, takes <path>.lock and checks the file. Errors: `malformed` for one that is damaged or no
   /// ledger (left as it is), `conflict` for one of a newer schema or that another process uses, `denied`. Blocking;
@@ -50,6 +53,12 @@ class SqliteLedger final : public Ledger {
   awaitable<Result<nlohmann::json>> decision(std::uint64_t tick) override;
   awaitable<Result<std::vector<Event>>> events(std::uint64_t after_seq, int limit) override;
   awaitable<Result<std::vector<ActionRow>>> actions(int limit) override;
+
+  awaitable<Status> record_weights(WeightsRecord record) override;
+  awaitable<Result<std::map<JobId, JobWeights>>> recover_weights() override;
+  awaitable<Result<Known>> known(JobId job, Identity identity, std::string run) override;
+  awaitable<Result<std::vector<SnapshotRow>>> snapshots(WeightsPage page) override;
+  awaitable<Result<std::vector<LoadRow>>> loads(WeightsPage page) override;
 
   /// Finishes what was queued and ends the threads. Before the io_context of the callers goes.
   void close();

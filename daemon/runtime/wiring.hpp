@@ -8,7 +8,9 @@
 #include "daemon/model/ids.hpp"
 #include "daemon/ports/advisor.hpp"
 #include "daemon/ports/fleet.hpp"
+#include "daemon/ports/hotload.hpp"
 #include "daemon/ports/metric_source.hpp"
+#include "daemon/ports/snapshot_verifier.hpp"
 
 namespace ebb {
 
@@ -20,12 +22,19 @@ class DemandSource {
   virtual awaitable<Reading<double>> read(TimePoint deadline) = 0;
 };
 
+/// The adapters of the jobs that have snapshots.
+struct SnapshotWiring {
+  std::map<DeploymentId, std::shared_ptr<Hotload>> hotloads;
+  std::map<JobId, std::shared_ptr<SnapshotVerifier>> verifiers;  ///< none: the trainer's word is all there is
+};
+
 /// Owns the adapters. A reload makes a new one; fleets keep what they know of their replicas on disk.
 struct Wiring {
   std::map<FleetId, std::shared_ptr<Fleet>> fleets;
   std::map<DeploymentId, std::vector<std::shared_ptr<MetricSource>>> sources;
   std::map<JobId, std::shared_ptr<DemandSource>> demand;
   std::map<DeploymentId, std::shared_ptr<Advisor>> advisors;  ///< deployments of one service share theirs
+  SnapshotWiring snapshots;
 };
 
 }  // namespace ebb

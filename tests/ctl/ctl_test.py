@@ -216,5 +216,59 @@ class Strangers(unittest.TestCase):
         self.assertNotIn("\033", ebbctl("overrides", url=url).stdout)
 
 
+class Trainer(http.server.BaseHTTPRequestHandler):
+    """Answers as the trainer's part of the API does: a snapshot serves at the third look."""
+    looks = 0
+    published = []
+    ending = "serving"
+
+    def answer(self, status, body):
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def do_POST(self):
+        Trainer.published.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.answer(201, {"identity": "b", "phase": "published"})
+
+    def do_GET(self):
+        Trainer.looks += 1
+        ended = Trainer.looks >= 3
+        replica = {"deployment": "rl@p", "replica": "r0", "phase": "serving" if ended else "loading", "error": "",
+                   "identity": "b" if ended else "a", "target": "b"}
+        self.answer(200, {"identity": "b", "kind": "incremental", "phase": Trainer.ending if ended else "loading",
+                          "reason": "", "ended": ended, "replicas": [replica]})
+
+    def log_message(self, *_):
+        pass
+
+
+class Publishing(unittest.TestCase):
+    def publish(self, ending, *args):
+        Trainer.looks, Trainer.published, Trainer.ending = 0, [], ending
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Trainer) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            done = ebbctl("publish", "rl", "b", *args, url=f"http://127.0.0.1:{server.server_address[1]}")
+            server.shutdown()
+        return done
+
+    def test_waits_until_it_serves(self):
+        done = self.publish("serving", "--parent", "a", "--step", "7", "--wait")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("[##########]", done.stdout)
+        self.assertEqual(Trainer.published, [{"identity": "b", "kind": "incremental", "previous_identity": "a", "step": 7}])
+
+    def test_a_failure_is_an_exit_status(self):
+        self.assertEqual(self.publish("failed", "--wait").returncode, 1)
+
+    def test_without_wait_it_only_says_so(self):
+        done = self.publish("serving")
+        self.assertEqual((done.returncode, done.stdout), (0, "b is published\n"))
+        self.assertEqual(Trainer.looks, 0)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -9,6 +9,7 @@
 #include "daemon/api/answers.hpp"
 #include "daemon/api/bodies.hpp"
 #include "daemon/api/http.hpp"
+#include "daemon/api/wire_face.hpp"
 #include "tests/support/builders.hpp"
 
 using namespace ebb;
@@ -44,6 +45,20 @@ void check_demand(const std::string& body, TimePoint now) {
   demand_that(std::isfinite(amount) && amount >= 0);
 }
 
+void check_publications(const std::string& body) {
+  for (const Result<Publication>& said : {publication_from_body(body), publication_from_wire(body)}) {
+    if (!said.ok()) {
+      check_refusal(said.error());
+      continue;
+    }
+    demand_that(said->identity.value.size() <= 200 && said->parent.value.size() <= 200);
+    demand_that(!said->step || *said->step >= 0);
+  }
+  const Result<PlanWanted> wanted = plan_from_body(body);
+  if (!wanted.ok()) return check_refusal(wanted.error());
+  demand_that(wanted->run.size() <= kRunMax && (!wanted->step || *wanted->step >= 0));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -52,6 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text(reinterpret_cast<const char*>(data), size);
   check_override(text, config, now);
   check_demand(text, now);
+  check_publications(text);
   for (const std::string& target : {text, "/v1/" + text, "/v1/status?" + text}) {
     const Result<RequestTarget> taken = target_from(target);
     if (!taken.ok()) check_refusal(taken.error());

@@ -270,7 +270,7 @@ TEST(Ledger, RefusesASchemaNewerThanItself) {
   change(path, "PRAGMA user_version = 99");
   const Error error = refusal(path);
   EXPECT_EQ(error.code, ErrorCode::conflict);
-  EXPECT_NE(error.what.find("has schema 99, this build knows up to 1"), std::string::npos) << error.what;
+  EXPECT_NE(error.what.find("has schema 99, this build knows up to 2"), std::string::npos) << error.what;
 }
 
 TEST(Ledger, RefusesAnotherProgramsDatabase) {

@@ -1,0 +1,40 @@
+#include "daemon/runtime/job_fleet.hpp"
+
+namespace ebb {
+namespace {
+
+bool stays(ReplicaPhase phase) {
+  return phase == ReplicaPhase::starting || phase == ReplicaPhase::ready || phase == ReplicaPhase::unhealthy;
+}
+
+}  // namespace
+
+JobFleet job_fleet(const JobConfig& job, const Observation* seen, const State* state,
+                   const std::set<DeploymentId>& starting) {
+  JobFleet out;
+  out.known = seen != nullptr && state != nullptr;
+  if (!out.known) return out;
+  for (const DeploymentConfig& deployment : job.deployments) {
+    const auto fleet = seen->fleets.find(deployment.fleet);
+    if (fleet == seen->fleets.end() || !fleet->second.known()) {
+      out.dark.insert(deployment.id);
+      continue;
+    }
+    if (starting.contains(deployment.id)) out.growing.insert(deployment.id);
+    for (const ReplicaSeen& replica : fleet->second.value().replicas) {
+      if (replica.deployment != deployment.id) continue;
+      if (!stays(replica.phase)) out.leaving.insert(replica.id);
+      if (replica.phase != ReplicaPhase::gone && !replica.address.empty()) {
+        out.engines[deployment.id].push_back({replica.id, replica.address});
+      }
+    }
+  }
+  // Told to leave, though the fleet does not show it yet.
+  for (const auto& [id, lease] : state->leases) {
+    const bool leaves = lease.phase == LeasePhase::draining || lease.phase == LeasePhase::lost;
+    if (leaves) out.leaving.insert(id);
+  }
+  return out;
+}
+
+}  // namespace ebb
