@@ -61,7 +61,8 @@ std::optional<Lease> moved(Draft& draft, const Input& in, const Site& site, Leas
 
 /// A lease whose fleet can be read but does not show it.
 bool still_expected(Draft& draft, const Input& in, const ReplicaId& id, const Lease& lease) {
-  if (!lease.seen && in.now - lease.asked_at < kAppearWithin) return true;
+  // An order that is not answered yet may still be carried out.
+  if (!lease.seen && (in.now - lease.asked_at < kAppearWithin || in.seen.busy.contains(lease.deployment))) return true;
   if (lease.seen) {
     draft.say(Stage::leases, "leases.released", id.value, {{"gpus", arg(lease.gpus)}, {"detail", "no longer there"}});
   } else {

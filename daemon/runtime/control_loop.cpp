@@ -26,8 +26,10 @@ awaitable<void> ControlLoop::run(State state) {
     const auto config = parts_.config();  // held for the pass: a reload cannot change a tick half-way
     const auto wiring = parts_.wiring();
     const TimePoint began = parts_.clock.now();
+    // As it was before the fleets were asked: a start that is answered meanwhile may be missing from their words.
+    std::set<DeploymentId> busy = parts_.actuator.busy();
     Observation seen = co_await parts_.observer.observe(config, wiring, began + config->observe_timeout);
-    seen.busy = parts_.actuator.busy();
+    seen.busy = std::move(busy);
     if (parts_.weights) parts_.weights(seen);
     parts_.listener.observed(seen, parts_.clock.now() - began);
     co_await take_in(state);

@@ -245,6 +245,17 @@ TEST(Decide, AReplicaThatWasNeverStartedGivesItsGpusBack) {
   EXPECT_EQ(count_of(late, ActionKind::start, kRl), 7) << story(late);
 }
 
+TEST(Decide, AnOrderThatIsNotAnsweredYetKeepsItsGpus) {
+  const Config config = small_config();
+  const Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat), config);
+  Seen later(190);
+  later.chat(8).replica("c1", kChat);
+  later.raw().busy.insert(kRl);
+  const Decision waiting = decide_on(later, config, d.next);
+  EXPECT_FALSE(says(waiting, "leases.never_started")) << story(waiting);
+  EXPECT_EQ(waiting.next.leases.size(), 8U);
+}
+
 TEST(Decide, FoundReplicasAreAdopted) {
   const Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat).replicas("old", kRl, 2), small_config());
   EXPECT_TRUE(says(d, "leases.adopted"));

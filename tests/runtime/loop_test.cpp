@@ -326,6 +326,20 @@ TEST(Actuator, AStartThatIsUnderWayIsNotRepeated) {
   EXPECT_EQ(starts, 1);
 }
 
+TEST(Actuator, AStartThatIsAnsweredDuringAnObservationIsNotRepeated) {
+  // Observations wait for a slow source after the fleet gave its word: the answer falls into one, at any point of it.
+  for (int phase = 0; phase < 5'000; phase += 250) {
+    Rig rig;
+    rig.fleet->apply_takes = Duration{40'000 + phase};
+    rig.source->takes = Duration{400};
+    rig.start();
+    rig.run(60);
+    int starts = 0;
+    for (const Decision& decision : rig.ledger.recorded) starts += count_of(decision, ActionKind::start, kChat) > 0;
+    EXPECT_EQ(starts, 1) << "answered after " << 40'000 + phase << " ms";
+  }
+}
+
 TEST(Actuator, AReclaimSupersedesAStartThatIsStillBeingTried) {
   Rig rig;
   rig.start();

@@ -9,6 +9,8 @@ namespace {
 
 constexpr int kDays = 2;
 constexpr std::uint64_t kSeeds = 40;
+// In this life a replica starts too slowly while RL is frozen, which is rare.
+constexpr std::uint64_t kSlowStartInAFreeze = 84;
 
 class Mutant : public ::testing::TestWithParam<int> {
  protected:
@@ -17,13 +19,14 @@ class Mutant : public ::testing::TestWithParam<int> {
 
 TEST_P(Mutant, IsCaught) {
   chosen_mutant = GetParam();
-  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+  for (std::uint64_t i = 0; i <= kSeeds; ++i) {
+    const std::uint64_t seed = i == 0 ? 1 : i == 1 ? kSlowStartInAFreeze : i;
     const RunReport report = run({seed, kDays});
     if (report.violation.empty()) continue;
     std::printf("seed %d: %s\n", static_cast<int>(seed), report.violation.c_str());
     return;
   }
-  ADD_FAILURE() << "nobody noticed within " << kSeeds << " seeds of " << kDays << " days";
+  ADD_FAILURE() << "nobody noticed within " << kSeeds + 1 << " seeds of " << kDays << " days";
 }
 
 std::vector<int> numbers() {

@@ -100,6 +100,7 @@ class SaidSource final : public MetricSource {
   double in_flight = 8;
   std::optional<std::string> missing;
   bool hangs = false;
+  Duration takes{0};
   int asked = 0;
   std::vector<Target> targets;
 
@@ -107,7 +108,8 @@ class SaidSource final : public MetricSource {
     ++asked;
     targets = std::move(wanted);
     const TimePoint much_later = clock_.now() + Duration{3'600'000};
-    if (hangs) co_await clock_.sleep_until(much_later);
+    const TimePoint answer = hangs ? much_later : clock_.now() + takes;
+    if (answer > clock_.now()) co_await clock_.sleep_until(answer);
     WorkloadSeen workload;
     SignalSeen& signal = workload.signals["in_flight"];
     if (missing) {

@@ -22,6 +22,8 @@ def syntax_command(entry, depends):
     words = entry.get("arguments") or shlex.split(entry["command"])
     while words and "clang" not in os.path.basename(words[0]):
         words = words[1:]  # ccache and what sets its environment
+    if not words:
+        raise SystemExit(f"{entry['file']}: this build directory does not compile it with clang")
     kept, skip = [], False
     for word in words:
         if skip:

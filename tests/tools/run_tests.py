@@ -150,7 +150,7 @@ def tsan(stage, jobs):
 
 
 def clang(stage, jobs):
-    if not (configure("clang") and build("clang", jobs, ["ebb_asio_pch", "ebb_test_pch"])):
+    if not (configure("clang") and build("clang", jobs, ["ebb_asio_pch", "ebb_test_pch", "ebb_mutants"])):
         return False
     done = subprocess.run([sys.executable, f"{ROOT}/tests/tools/clang_syntax.py", "--build-dir", f"{ROOT}/build/clang",
                            "--jobs", str(jobs)], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
