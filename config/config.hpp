@@ -224,6 +224,7 @@ struct Config {
   std::vector<ServiceConfig> services;
   std::vector<JobConfig> jobs;
   std::string hash;  ///< of the effective configuration, 16 hex digits, set by the loader
+  std::string text;  ///< as it was read; secrets are only named there
 };
 
 }  // namespace ebb

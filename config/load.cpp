@@ -116,7 +116,9 @@ Loaded load_config_text(const std::string& text, const std::string& name) {
     }
     if (documents.empty() || documents[0].IsNull()) return refused(name, "the file is empty");
     if (!documents[0].IsMap()) return refused(name, "the file must be a mapping of options");
-    return read_document(documents[0], name);
+    Loaded out = read_document(documents[0], name);
+    if (out.config) out.config->text = text;
+    return out;
   } catch (const YAML::DeepRecursion& bad) {
     // yaml-cpp gives up at 500 levels, before the stack does.
     return refused(name, "nested too deeply", bad.mark.line + 1, bad.mark.column + 1);

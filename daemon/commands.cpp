@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/runtime/ledger_read.hpp"
+#include "daemon/runtime/replay.hpp"
+#include "daemon/version.hpp"
 
 namespace ebb {
 namespace {
@@ -44,6 +46,42 @@ int explain_command(const ExplainOptions& options, std::ostream& out, std::ostre
     out << "  " << step.value("text", "") << "\n";
   }
   return 0;
+}
+
+int replay_command(const std::string& path, std::ostream& out, std::ostream& err) {
+  const auto db = Database::open(path, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX);
+  if (!db.ok()) {
+    err << "ebbd replay: " << db.error().what << "\n";
+    return 2;
+  }
+  // The rest is counted: after a change to a policy nearly every tick differs.
+  constexpr int kShown = 10;
+  int shown = 0;
+  const auto tell = [&](const Difference& difference) {
+    if (++shown > kShown) return;
+    out << "tick " << difference.tick << " at " << to_iso(difference.at) << ", recorded by " << difference.build
+        << "\n";
+    for (const std::string& line : difference.lines) out << "  " << line << "\n";
+  };
+  const Result<ReplayReport> report = replay(**db, tell);
+  if (!report.ok()) {
+    err << "ebbd replay: " << report.error().what << "\n";
+    return 2;
+  }
+  if (shown > kShown) out << "and " << shown - kShown << " more that differ\n";
+  out << report->same + report->different << " decisions recomputed: " << report->same << " the same, "
+      << report->different << " different\n";
+  if (report->unreadable > 0) {
+    out << report->unreadable << " could not be recomputed; of the oldest, " << report->first_unreadable << "\n";
+  }
+  for (const std::string& build : report->builds) {
+    if (build != kVersion) out << "some were recorded by build " << build << "; this is " << kVersion << "\n";
+  }
+  if (report->same + report->different == 0) {
+    err << "ebbd replay: nothing in " << path << " could be recomputed\n";
+    return 2;
+  }
+  return report->different == 0 ? 0 : 1;
 }
 
 }  // namespace ebb

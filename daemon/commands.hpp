@@ -17,4 +17,8 @@ struct ExplainOptions {
 /// or 1 with the reason.
 int explain_command(const ExplainOptions& options, std::ostream& out, std::ostream& err);
 
+/// `ebbd replay`: recomputes every recorded decision. Exit 0 when all came out as recorded, 1 when some did not, 2 when
+/// none could be recomputed or the file could not be read.
+int replay_command(const std::string& db, std::ostream& out, std::ostream& err);
+
 }  // namespace ebb

@@ -45,6 +45,10 @@ int main(int argc, char** argv) {
   why->add_flag("--json", explain.json, "the decision as JSON");
   why->callback([&] { status = ebb::explain_command(explain, std::cout, std::cerr); });
 
+  auto* again = app.add_subcommand("replay", "recompute every recorded decision and say which come out otherwise");
+  again->add_option("--db", file, "the ledger's file")->required();
+  again->callback([&] { status = ebb::replay_command(file, std::cout, std::cerr); });
+
   ebb::backtest::Options backtest;
   backtest.chart = {asset("/dygraph.min.js"), asset("/dygraph.min.css")};
   auto* past = app.add_subcommand("backtest", "what policies would have made of a trace of production traffic");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
@@ -10,6 +11,8 @@
 
 namespace ebb {
 
+struct Config;
+
 using boost::asio::awaitable;
 
 /// Durable history. An append that returned success survives SIGKILL and power loss. Control thread; calls are
@@ -18,8 +21,9 @@ class Ledger {
  public:
   virtual ~Ledger() = default;
 
-  /// The decision with what it saw, and one row per action of its plan, in one transaction.
-  virtual awaitable<Status> record(const Observation& seen, const Decision& decision) = 0;
+  /// The decision with what it was made from, and one row per action of its plan, in one transaction.
+  virtual awaitable<Status> record(const Observation& seen, const State& before, const Decision& decision,
+                                   std::shared_ptr<const Config> config) = 0;
   virtual awaitable<Status> record(std::vector<Outcome> outcomes) = 0;
   /// Returns the event's sequence number.
   virtual awaitable<Result<std::uint64_t>> record(Event event) = 0;

@@ -68,7 +68,7 @@ awaitable<void> ControlLoop::take_in(State& state) {
 awaitable<void> ControlLoop::commit(const Observation& seen, Decision decision, std::shared_ptr<const Config> config,
                                     std::shared_ptr<const Wiring> wiring, State& state) {
   const TimePoint began = parts_.clock.now();
-  const Status written = co_await parts_.ledger.record(seen, decision);
+  const Status written = co_await parts_.ledger.record(seen, state, decision, config);
   ledger_answered(written);
   if (!written.ok()) decision = only_shrinking(std::move(decision));
   state = decision.next;

@@ -49,6 +49,11 @@ CREATE INDEX loads_by_snapshot ON loads(job, identity, seq);
 CREATE INDEX loads_by_time ON loads(at_ms);
 CREATE TABLE resets(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, at_ms INTEGER NOT NULL, by_whom TEXT NOT NULL) STRICT;
+)sql",
+                                                             R"sql(
+ALTER TABLE decisions ADD COLUMN base INTEGER;
+ALTER TABLE decisions ADD COLUMN config TEXT;
+CREATE TABLE configs(hash TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
 )sql"};
 
 // "ebb1": tells our files from other programs' before anything is written to one.

@@ -8,7 +8,7 @@
 namespace ebb {
 
 /// The schema this build writes; kept in the file's user_version.
-inline constexpr int kLedgerSchema = 2;
+inline constexpr int kLedgerSchema = 3;
 
 /// What SQLite would silently take for an empty database although it is one that was damaged. Looks only.
 Status check_before_opening(const std::string& path);

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "daemon/model/delta.hpp"
 #include "daemon/model/json.hpp"
 
 namespace ebb {
@@ -25,22 +26,6 @@ std::string text_of(const Decision& decision) { return text_of(to_json(decision,
 Status done_or(const Result<std::int64_t>& changed) {
   if (!changed.ok()) return changed.error();
   return Done{};
-}
-
-Status insert_decision(Database& db, const Observation& seen, const Decision& decision, const std::string& state,
-                       const std::string& build) {
-  // The state before is the newest one until the next statement replaces it.
-  Result<Statement> insert = db.prepare(
-      "INSERT INTO decisions(tick, at_ms, early, build, actions, decision, observation, state_before, state) "
-      "VALUES(?1,?2,?3,?4,?5,?6,?7, CASE WHEN ?7 IS NULL THEN NULL ELSE (SELECT state FROM state) END, ?8)");
-  if (!insert.ok()) return insert.error();
-  insert->bind(signed_of(decision.tick)).bind(ms(decision.at)).bind(std::int64_t{decision.early}).bind(build);
-  insert->bind(static_cast<std::int64_t>(decision.plan.actions.size())).bind(text_of(decision));
-  if (kept_in_full(decision))
-    insert->bind(text_of(to_json(seen))).bind(state);
-  else
-    insert->bind_null().bind_null();
-  return done_or(insert->run());
 }
 
 Status replace_state(Database& db, const Decision& decision, const std::string& state) {
@@ -98,20 +83,54 @@ Result<std::int64_t> used_bytes(Database& db) {
 
 }  // namespace
 
-bool kept_in_full(const Decision& decision) {
-  return !decision.plan.actions.empty() || decision.tick % kFullEvery == 0;
+Status TickWriter::insert(Database& db, const TickRecord& tick, const std::string& state) {
+  const bool whole = !last_ || tick.decision.tick % kFullEvery == 0;
+  Result<Statement> insert = db.prepare(
+      "INSERT INTO decisions(tick, at_ms, early, build, actions, decision, observation, state_before, state, base, "
+      "config) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)");
+  if (!insert.ok()) return insert.error();
+  const Decision& decision = tick.decision;
+  insert->bind(signed_of(decision.tick)).bind(ms(decision.at)).bind(std::int64_t{decision.early}).bind(build_);
+  insert->bind(static_cast<std::int64_t>(decision.plan.actions.size())).bind(text_of(decision));
+  if (whole) {
+    insert->bind(text_of(to_json(tick.seen))).bind(text_of(to_json(tick.before))).bind(state).bind_null();
+  } else {
+    insert->bind(text_of(delta(last_->seen, tick.seen))).bind(text_of(delta(last_->next, tick.before)));
+    insert->bind(text_of(delta(tick.before, decision.next))).bind(signed_of(last_->tick));
+  }
+  if (tick.config)
+    insert->bind(tick.config->hash);
+  else
+    insert->bind_null();
+  return done_or(insert->run());
 }
 
-Status write_decision(Database& db, const Observation& seen, const Decision& decision, const std::string& build) {
-  const std::string state = text_of(to_json(decision.next));
-  return db.atomically([&]() -> Status {
-    if (Status done = insert_decision(db, seen, decision, state, build); !done.ok()) return done;
-    if (Status done = replace_state(db, decision, state); !done.ok()) return done;
-    for (const Action& action : decision.plan.actions) {
-      if (Status done = insert_action(db, decision, action); !done.ok()) return done;
+Status TickWriter::insert_config(Database& db, const TickRecord& tick) {
+  if (!tick.config || tick.config->hash == config_) return Done{};
+  Result<Statement> insert = db.prepare("INSERT OR IGNORE INTO configs(hash, at_ms, text) VALUES(?,?,?)");
+  if (!insert.ok()) return insert.error();
+  return done_or(insert->bind(tick.config->hash).bind(ms(tick.decision.at)).bind(tick.config->text).run());
+}
+
+Status TickWriter::write(Database& db, TickRecord tick) {
+  const std::string state = text_of(to_json(tick.decision.next));
+  Status done = db.atomically([&]() -> Status {
+    if (Status config = insert_config(db, tick); !config.ok()) return config;
+    if (Status row = insert(db, tick, state); !row.ok()) return row;
+    if (Status replaced = replace_state(db, tick.decision, state); !replaced.ok()) return replaced;
+    for (const Action& action : tick.decision.plan.actions) {
+      if (Status row = insert_action(db, tick.decision, action); !row.ok()) return row;
     }
     return Done{};
   });
+  if (!done.ok()) {
+    last_.reset();
+    config_.clear();
+    return done;
+  }
+  if (tick.config) config_ = tick.config->hash;
+  last_ = Last{tick.decision.tick, std::move(tick.seen), std::move(tick.decision.next)};
+  return done;
 }
 
 Status write_outcomes(Database& db, const std::vector<Outcome>& outcomes) {

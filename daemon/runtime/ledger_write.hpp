@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,15 +16,39 @@
 
 namespace ebb {
 
-/// Ticks between rows in full when there is no plan.
+/// Ticks between rows in full.
 inline constexpr std::uint64_t kFullEvery = 100;
 
-/// Whether the decision's row keeps what it saw and the states around it.
-bool kept_in_full(const Decision& decision);
+/// One tick with all that it was made from.
+struct TickRecord {
+  Observation seen;
+  State before;
+  Decision decision;
+  std::shared_ptr<const Config> config;  ///< null: not known, and the row cannot be recomputed
+};
 
-/// The decision's row, the newest state and one row per action, in one transaction. `seen` is read only when the row
-/// is kept in full.
-Status write_decision(Database& db, const Observation& seen, const Decision& decision, const std::string& build);
+/// Writes ticks, each as what changed since the one before. One for each time a file is opened.
+class TickWriter {
+ public:
+  explicit TickWriter(std::string build) : build_(std::move(build)) {}
+
+  /// The decision's row, its configuration, the newest state and one row per action, in one transaction. After a
+  /// failure the next row is whole.
+  Status write(Database& db, TickRecord tick);
+
+ private:
+  Status insert(Database& db, const TickRecord& tick, const std::string& state);
+  Status insert_config(Database& db, const TickRecord& tick);
+
+  struct Last {
+    std::uint64_t tick;
+    Observation seen;
+    State next;
+  };
+  std::string build_;
+  std::optional<Last> last_;
+  std::string config_;  ///< hash whose text the file has
+};
 /// The first outcome of an action stays. An outcome without a recorded action (the ledger was down when a reclaim went
 /// out) becomes an event `action_unrecorded`, so that it is found.
 Status write_outcomes(Database& db, const std::vector<Outcome>& outcomes);

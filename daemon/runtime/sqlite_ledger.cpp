@@ -39,11 +39,11 @@ Result<json> told_unless_absent(Result<json> result, const std::string& doing) {
 SqliteLedger::SqliteLedger(std::unique_ptr<ProcessLock> lock, std::unique_ptr<Database> writing,
                            std::unique_ptr<Database> reading, LedgerConfig config, std::string build, LedgerKnobs knobs)
     : config_(std::move(config)),
-      build_(std::move(build)),
       knobs_(knobs),
       lock_(std::move(lock)),
       writing_(std::move(writing)),
-      reading_(std::move(reading)) {}
+      reading_(std::move(reading)),
+      ticks_(std::move(build)) {}
 
 SqliteLedger::~SqliteLedger() { close(); }
 
@@ -67,10 +67,12 @@ Result<std::unique_ptr<SqliteLedger>> SqliteLedger::open(const std::string& path
       new SqliteLedger(std::move(*lock), std::move(*writing), std::move(*reading), config, std::move(build_id), knobs));
 }
 
-awaitable<Status> SqliteLedger::record(const Observation& seen, const Decision& decision) {
+awaitable<Status> SqliteLedger::record(const Observation& seen, const State& before, const Decision& decision,
+                                       std::shared_ptr<const Config> config) {
   // Copied, since the text is made over there: for 10,000 replicas that is tens of milliseconds.
-  auto work = [this, seen = kept_in_full(decision) ? seen : Observation(), decision]() -> Status {
-    return told(write_decision(*writing_, seen, decision, build_), "record tick " + std::to_string(decision.tick));
+  auto work = [this, tick = TickRecord{seen, before, decision, std::move(config)}]() mutable -> Status {
+    const std::string doing = "record tick " + std::to_string(tick.decision.tick);
+    return told(ticks_.write(*writing_, std::move(tick)), doing);
   };
   const TimePoint now = decision.at;
   const std::uint64_t tick = decision.tick;

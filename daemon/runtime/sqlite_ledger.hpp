@@ -1,9 +1,9 @@
 // The ledger in SQLite: what was decided, why, what was tried and how it ended.
 //
-//   decisions  one row a tick: the decision as JSON without the rendered sentences. What it saw and the states before
-//   and
-//              after stand beside it when it has a plan, and every hundredth tick: enough to recompute, small when
-//              idle.
+//   decisions  one row a tick: the decision as JSON without the rendered sentences, and what it was made from: the
+//              observation and the states before and after, whole every hundredth tick and after an opening, else as
+//              what changed since the row of tick `base` (model/delta.hpp). Enough to recompute each.
+//   configs    the text of every configuration that decided, by its hash.
 //   state      one row: the newest state, replaced in the same transaction, with the numbers of the newest events of
 //   then
 //              and of the decision before. A restart needs nothing else but
@@ -23,6 +23,7 @@
 #include "daemon/ports/ledger.hpp"
 #include "daemon/ports/weights_ledger.hpp"
 #include "daemon/ports/worker.hpp"
+#include "daemon/runtime/ledger_write.hpp"
 #include "daemon/runtime/process_lock.hpp"
 #include "daemon/runtime/sqlite.hpp"
 
@@ -44,7 +45,8 @@ class SqliteLedger final : public Ledger, public WeightsLedger {
                                                     std::string build_id, LedgerKnobs knobs = LedgerKnobs());
   ~SqliteLedger() override;
 
-  awaitable<Status> record(const Observation& seen, const Decision& decision) override;
+  awaitable<Status> record(const Observation& seen, const State& before, const Decision& decision,
+                           std::shared_ptr<const Config> config) override;
   awaitable<Status> record(std::vector<Outcome> outcomes) override;
   awaitable<Result<std::uint64_t>> record(Event event) override;
   awaitable<Result<Recovered>> recover() override;
@@ -69,13 +71,13 @@ class SqliteLedger final : public Ledger, public WeightsLedger {
   awaitable<void> clean_up(TimePoint now, std::uint64_t tick);
 
   const LedgerConfig config_;
-  const std::string build_;
   const LedgerKnobs knobs_;
   std::unique_ptr<ProcessLock> lock_;
   // A connection and a thread for each direction: with WAL a page of 1,000 decisions (tens of milliseconds to read and
   // parse) is read beside the write of an intent, not before it.
   std::unique_ptr<Database> writing_;
   std::unique_ptr<Database> reading_;
+  TickWriter ticks_;           ///< on the writer's thread
   std::uint64_t written_ = 0;  ///< decisions by this object
   bool cleaning_ = false;
   Worker writer_;

@@ -90,7 +90,11 @@ class Book {
 
   Status record(const Decision& decision) {
     const Observation seen = seen_at(decision.tick);
-    return run(io_, ledger_->record(seen, decision));
+    return record(seen, State(), decision, nullptr);
+  }
+  Status record(const Observation& seen, const State& before, const Decision& decision,
+                std::shared_ptr<const Config> config) {
+    return run(io_, ledger_->record(seen, before, decision, std::move(config)));
   }
   Status record(std::vector<Outcome> outcomes) { return run(io_, ledger_->record(std::move(outcomes))); }
   Result<std::uint64_t> record(Event event) { return run(io_, ledger_->record(std::move(event))); }

@@ -271,6 +271,9 @@ class Run {
     if (process_->leases() != static_cast<std::size_t>(chat + rl)) judge_.say("liveness: leases of nothing remain");
     const Result<std::int64_t> unfinished = ledger_.unfinished();
     if (!unfinished.ok() || *unfinished != 0) judge_.say("liveness: actions without an outcome remain");
+    const Result<std::string> otherwise = ledger_.recomputed_otherwise();
+    if (!otherwise.ok()) judge_.say("the ledger cannot be replayed: " + otherwise.error().what);
+    if (otherwise.ok() && !otherwise->empty()) judge_.say("a replay differs: " + *otherwise);
   }
 
   const RunOptions options_;

@@ -3,6 +3,7 @@
 #include "daemon/runtime/ledger_read.hpp"
 #include "daemon/runtime/ledger_schema.hpp"
 #include "daemon/runtime/ledger_write.hpp"
+#include "daemon/runtime/replay.hpp"
 
 namespace ebb::sim {
 namespace {
@@ -18,6 +19,7 @@ Status SimLedger::open() {
   auto opened = Database::open(kPath, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, vfs_.name());
   if (!opened.ok()) return opened.error();
   db_ = std::move(*opened);
+  ticks_ = TickWriter("sim");
   if (Status set = db_->run("PRAGMA locking_mode = EXCLUSIVE"); !set.ok()) return set;
   Status ready = prepare_ledger_file(*db_, kPath);
   // A crash writes nothing back either.
@@ -43,14 +45,29 @@ Result<std::string> SimLedger::forgotten() {
   return std::string();
 }
 
+Result<std::string> SimLedger::recomputed_otherwise() {
+  std::string first;
+  const auto tell = [&](const Difference& difference) {
+    if (!first.empty()) return;
+    first = "tick " + std::to_string(difference.tick);
+    for (const std::string& line : difference.lines) first += "\n  " + line;
+  };
+  const Result<ReplayReport> report = replay(*db_, tell);
+  if (!report.ok()) return report.error();
+  // Up to the first row that is whole: what the oldest ones changed from is no longer kept.
+  if (report->unreadable >= static_cast<std::int64_t>(kFullEvery)) return report->first_unreadable;
+  return first;
+}
+
 Result<std::int64_t> SimLedger::unfinished() {
   return db_->number("SELECT count(*) FROM actions WHERE outcome IS NULL");
 }
 
 bool SimLedger::write(const Event& event) { return write_event(*db_, event).ok(); }
 
-awaitable<Status> SimLedger::record(const Observation& seen, const Decision& decision) {
-  Status done = write_decision(*db_, seen, decision, "sim");
+awaitable<Status> SimLedger::record(const Observation& seen, const State& before, const Decision& decision,
+                                    std::shared_ptr<const Config> config) {
+  Status done = ticks_.write(*db_, {seen, before, decision, std::move(config)});
   if (!done.ok()) co_return done;
   for (const Action& action : decision.plan.actions) confirmed_.insert(action.id);
   if (++written_ % kCleanEvery == 0) {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "daemon/ports/ledger.hpp"
+#include "daemon/runtime/ledger_write.hpp"
 #include "daemon/runtime/sqlite.hpp"
 #include "tests/sim/memory_vfs.hpp"
 
@@ -24,13 +25,16 @@ class SimLedger final : public Ledger {
   [[nodiscard]] const std::set<ActionId>& confirmed() const { return confirmed_; }
   /// A confirmed action that is no longer in the file; empty: none.
   Result<std::string> forgotten();
+  /// A recorded decision that recomputes otherwise; empty: none.
+  Result<std::string> recomputed_otherwise();
   /// Recorded actions without an outcome.
   Result<std::int64_t> unfinished();
 
   /// What the API does, without waiting; false: it could not be recorded.
   bool write(const Event& event);
 
-  awaitable<Status> record(const Observation& seen, const Decision& decision) override;
+  awaitable<Status> record(const Observation& seen, const State& before, const Decision& decision,
+                           std::shared_ptr<const Config> config) override;
   awaitable<Status> record(std::vector<Outcome> outcomes) override;
   awaitable<Result<std::uint64_t>> record(Event event) override;
   awaitable<Result<Recovered>> recover() override;
@@ -43,6 +47,7 @@ class SimLedger final : public Ledger {
  private:
   MemoryVfs& vfs_;
   std::unique_ptr<Database> db_;
+  TickWriter ticks_{"sim"};
   std::set<ActionId> confirmed_;
   std::uint64_t written_ = 0;
 };

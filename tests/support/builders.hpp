@@ -10,9 +10,9 @@
 #include "daemon/core/decide.hpp"
 #include "daemon/model/observation.hpp"
 #include "policies/allocation/max_min.hpp"
-#include "policies/growth/always.hpp"
 #include "policies/capacity/fixed.hpp"
 #include "policies/capacity/target_tracking.hpp"
+#include "policies/growth/always.hpp"
 #include "policies/victim/newest.hpp"
 
 namespace ebb::testing {

@@ -90,7 +90,8 @@ class FakeLedger : public Ledger {
   std::optional<Error> error;       ///< of every read while it stands
   Page asked;
 
-  awaitable<Status> record(const Observation&, const Decision& decision) override {
+  awaitable<Status> record(const Observation&, const State&, const Decision& decision,
+                           std::shared_ptr<const Config>) override {
     rows.push_front(to_json(decision));
     co_return Done();
   }

@@ -23,7 +23,8 @@ class MemoryLedger final : public Ledger {
   std::vector<Outcome> outcomes;
   std::vector<Event> written_events;
 
-  awaitable<Status> record(const Observation&, const Decision& decision) override {
+  awaitable<Status> record(const Observation&, const State&, const Decision& decision,
+                           std::shared_ptr<const Config>) override {
     if (next_error) co_return *next_error;
     recorded.push_back(decision);
     co_return Done();

@@ -1,0 +1,133 @@
+// What is recomputed from a ledger's file, byte for byte.
+#include "daemon/runtime/replay.hpp"
+
+#include <gtest/gtest.h>
+
+#include "config/load.hpp"
+#include "daemon/core/decide.hpp"
+#include "daemon/model/json.hpp"
+#include "tests/runtime/ledger_rig.hpp"
+#include "tests/runtime/temp_dir.hpp"
+
+namespace ebb::test {
+namespace {
+
+constexpr const char* kConfig = R"(
+mode: act
+warm_up: 0s
+pools: [{name: p, gpus: 8, quiet_window: 0s}]
+fleets:
+  - {name: f, kind: simulated, pool: p}
+services:
+  - name: chat
+    owner: external
+    capacity: {policy: conformal, signals: [{signal: in_flight, target: 8}]}
+    deployments: [{pool: p, min: 1, max: 8}]
+jobs:
+  - name: rl
+    deployments: [{pool: p, fleet: f, max: 8}]
+)";
+
+std::shared_ptr<const Config> config() {
+  Loaded loaded = load_config_text(kConfig, "replay_test.yaml");
+  EXPECT_TRUE(loaded.config) << to_text(loaded.problems);
+  return std::make_shared<const Config>(std::move(*loaded.config));
+}
+
+Observation seen(std::uint64_t tick, const State& state) {
+  Observation out;
+  out.at = at_tick(tick);
+  WorkloadSeen& chat = out.workloads[DeploymentId("chat@p")];
+  chat.signals["in_flight"].value = Sample<double>{static_cast<double>(tick * 7 % 50) / 3, out.at};
+  chat.held = Sample<Replicas>{Replicas{2}, out.at};
+  chat.asked = chat.held;
+  FleetSeen fleet;
+  for (const auto& [id, lease] : state.leases) {
+    ReplicaSeen replica;
+    replica.id = id;
+    replica.deployment = lease.deployment;
+    replica.phase = lease.phase == LeasePhase::draining ? ReplicaPhase::gone : ReplicaPhase::ready;
+    replica.since = replica.started_at = lease.since;
+    replica.gpus = lease.gpus;
+    replica.detail = "\xff is no UTF-8";
+    fleet.replicas.push_back(std::move(replica));
+  }
+  out.fleets[FleetId("f")] = Sample<FleetSeen>{std::move(fleet), out.at};
+  return out;
+}
+
+/// A ledger of 250 ticks; returns its path.
+std::string recorded(const TempDir& dir) {
+  const std::string path = dir / "ebb.db";
+  auto book = open_book(path).value();
+  const auto how = config();
+  State state;
+  state.started_at = kStart;
+  for (std::uint64_t tick = 1; tick <= 250; ++tick) {
+    const Observation what = seen(tick, state);
+    const Decision decision = decide(what, state, *how, at_tick(tick));
+    EXPECT_TRUE(book->record(what, state, decision, how).ok());
+    state = decision.next;
+  }
+  EXPECT_FALSE(state.leases.empty()) << "nothing happened";
+  return path;
+}
+
+struct Replayed {
+  ReplayReport report;
+  std::vector<Difference> differences;
+};
+
+Replayed replayed(const std::string& path, const char* damage = nullptr) {
+  auto db = Database::open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX).value();
+  if (damage != nullptr) EXPECT_TRUE(db->run(damage).ok());
+  Replayed out;
+  out.report = replay(*db, [&](const Difference& one) { out.differences.push_back(one); }).value();
+  return out;
+}
+
+TEST(Replay, TheSameBuildGivesTheSameBytes) {
+  const TempDir dir;
+  const Replayed all = replayed(recorded(dir));
+  EXPECT_EQ(all.report.same, 250);
+  EXPECT_EQ(all.report.different, 0) << all.differences.at(0).lines.at(0);
+  EXPECT_EQ(all.report.unreadable, 0) << all.report.first_unreadable;
+  EXPECT_EQ(all.report.builds, std::vector<std::string>{"test"});
+}
+
+TEST(Replay, SaysWhatComesOutOtherwise) {
+  const TempDir dir;
+  const Replayed all = replayed(recorded(dir),
+                                "UPDATE decisions SET decision = json_set(decision, '$.pools.p.slack', 99) "
+                                "WHERE tick = 120");
+  ASSERT_EQ(all.differences.size(), 1U);
+  EXPECT_EQ(all.differences[0].tick, 120U);
+  EXPECT_EQ(all.differences[0].lines.at(0).find("/pools/p/slack: recorded 99, now "), 0U)
+      << all.differences[0].lines.at(0);
+  EXPECT_EQ(all.report.same, 249);
+}
+
+TEST(Replay, AnotherConfigurationDecidesOtherwise) {
+  const TempDir dir;
+  const Replayed all = replayed(recorded(dir), "UPDATE configs SET text = replace(text, 'gpus: 8', 'gpus: 9')");
+  EXPECT_GT(all.report.different, 200);
+}
+
+TEST(Replay, AfterAHoleItGoesOnAtTheNextWholeRow) {
+  const TempDir dir;
+  const Replayed all = replayed(recorded(dir), "DELETE FROM decisions WHERE tick = 150");
+  EXPECT_EQ(all.report.unreadable, 49) << "151 to 199";
+  EXPECT_EQ(all.report.same, 200);
+  EXPECT_EQ(all.report.first_unreadable, "the row that they are a change of is gone");
+}
+
+TEST(Replay, WhatItWasMadeFromMayBeDamagedOrMissing) {
+  const TempDir dir;
+  const std::string path = recorded(dir);
+  EXPECT_EQ(replayed(path, "UPDATE decisions SET observation = '{\"patch\": 3}' WHERE tick = 240").report.unreadable,
+            11);
+  EXPECT_EQ(replayed(path, "DELETE FROM configs").report.unreadable, 250);
+}
+
+}  // namespace
+}  // namespace ebb::test
