@@ -80,7 +80,7 @@ struct Replayed {
 
 Replayed replayed(const std::string& path, const char* damage = nullptr) {
   auto db = Database::open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX).value();
-  if (damage != nullptr) EXPECT_TRUE(db->run(damage).ok());
+  if (damage != nullptr && !db->run(damage).ok()) ADD_FAILURE() << damage;
   Replayed out;
   out.report = replay(*db, [&](const Difference& one) { out.differences.push_back(one); }).value();
   return out;
