@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/core/reduce.hpp"
+#include "daemon/model/delta.hpp"
 #include "daemon/model/json.hpp"
 
 namespace ebb {
@@ -104,18 +105,47 @@ struct Newest {
   std::int64_t events_before = 0;
 };
 
+/// The state of tick `whole` with what changed up to tick `last`.
+Result<State> with_changes(Database& db, State state, std::int64_t whole, std::int64_t last) {
+  Result<Statement> statement =
+      db.prepare("SELECT state_before, state, tick, base FROM decisions WHERE tick > ? ORDER BY tick");
+  if (!statement.ok()) return statement.error();
+  statement->bind(whole);
+  const Status done = each_row(*statement, [&](const Statement& row) -> Status {
+    const std::string where = "the decision of tick " + std::to_string(row.number(2));
+    if (row.is_null(3) || row.number(3) != whole) {
+      return Error{ErrorCode::malformed, where + " is no change of tick " + std::to_string(whole), false};
+    }
+    for (const int column : {0, 1}) {
+      Result<State> next =
+          read_json(row, column, where, [&](const json& delta) { return applied(std::move(state), delta); });
+      if (!next.ok()) return next.error();
+      state = std::move(*next);
+    }
+    whole = row.number(2);
+    return Done{};
+  });
+  if (!done.ok()) return done.error();
+  if (whole != last) {
+    return Error{ErrorCode::malformed, "the decision of tick " + std::to_string(last) + " is gone", false};
+  }
+  return state;
+}
+
 Result<Newest> newest_state(Database& db) {
   Newest out;
-  Result<Statement> statement = db.prepare("SELECT state, tick, events_before FROM state");
+  Result<Statement> statement = db.prepare("SELECT state, tick, events_before, whole FROM state");
   if (!statement.ok()) return statement.error();
   const Result<bool> row = statement->step();
   if (!row.ok()) return row.error();
   if (!*row) return out;
-  Result<State> state = read_json(*statement, 0, "the newest state", state_from);
+  Result<State> state = read_json(*statement, 0, "the newest whole state", state_from);
   if (!state.ok()) return state.error();
-  out.state = std::move(*state);
   out.tick = statement->number(1);
   out.events_before = statement->number(2);
+  Result<State> newest = with_changes(db, std::move(*state), statement->number(3), out.tick);
+  if (!newest.ok()) return newest.error();
+  out.state = std::move(*newest);
   return out;
 }
 

@@ -14,9 +14,10 @@ namespace ebb {
 /// Rows one call returns at most.
 inline constexpr int kPageMax = 1'000;
 
-/// The newest state; on it what was recorded after it: events in their order, then outcomes. Events that it may or may
-/// not hold already are folded again, which changes nothing: the end of a history determines every key it mentions.
-/// Outcomes are not so (a failure counts), hence they carry the tick they came after.
+/// The last whole state with what the decisions since changed; on it what was recorded after the newest of them: events
+/// in their order, then outcomes. Events that it may or may not hold already are folded again, which changes nothing:
+/// the end of a history determines every key it mentions. Outcomes are not so (a failure counts), hence they carry the
+/// tick they came after.
 Result<Recovered> read_recovered(Database& db);
 Result<std::vector<nlohmann::json>> read_page(Database& db, const Ledger::Page& page);
 Result<nlohmann::json> read_decision_at(Database& db, TimePoint at);

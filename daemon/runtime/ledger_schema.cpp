@@ -53,6 +53,8 @@ CREATE TABLE resets(
                                                              R"sql(
 ALTER TABLE decisions ADD COLUMN base INTEGER;
 ALTER TABLE decisions ADD COLUMN config TEXT;
+ALTER TABLE state ADD COLUMN whole INTEGER NOT NULL DEFAULT 0;
+UPDATE state SET whole = tick;
 CREATE TABLE configs(hash TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
 )sql"};
 

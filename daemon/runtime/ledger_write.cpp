@@ -28,14 +28,20 @@ Status done_or(const Result<std::int64_t>& changed) {
   return Done{};
 }
 
+/// `state`: empty where the row is no whole one.
 Status replace_state(Database& db, const Decision& decision, const std::string& state) {
-  Result<Statement> replace = db.prepare(
-      "INSERT INTO state(id, tick, at_ms, events_at, events_before, state) "
-      "VALUES(1, ?1, ?2, (SELECT coalesce(max(seq), 0) FROM events), 0, ?3) ON CONFLICT(id) DO UPDATE SET "
-      "tick = excluded.tick, at_ms = excluded.at_ms, events_before = events_at, events_at = excluded.events_at, "
-      "state = excluded.state");
+  Result<Statement> replace =
+      db.prepare(state.empty() ? "UPDATE state SET tick = ?1, at_ms = ?2, events_before = events_at, events_at = "
+                                 "(SELECT coalesce(max(seq), 0) FROM events)"
+                               : "INSERT INTO state(id, tick, at_ms, events_at, events_before, state, whole) "
+                                 "VALUES(1, ?1, ?2, (SELECT coalesce(max(seq), 0) FROM events), 0, ?3, ?1) "
+                                 "ON CONFLICT(id) DO UPDATE SET tick = excluded.tick, at_ms = excluded.at_ms, "
+                                 "events_before = events_at, events_at = excluded.events_at, state = excluded.state, "
+                                 "whole = excluded.whole");
   if (!replace.ok()) return replace.error();
-  return done_or(replace->bind(signed_of(decision.tick)).bind(ms(decision.at)).bind(state).run());
+  replace->bind(signed_of(decision.tick)).bind(ms(decision.at));
+  if (!state.empty()) replace->bind(state);
+  return done_or(replace->run());
 }
 
 Status insert_action(Database& db, const Decision& decision, const Action& action) {
@@ -84,7 +90,7 @@ Result<std::int64_t> used_bytes(Database& db) {
 }  // namespace
 
 Status TickWriter::insert(Database& db, const TickRecord& tick, const std::string& state) {
-  const bool whole = !last_ || tick.decision.tick % kFullEvery == 0;
+  const bool whole = !state.empty();
   Result<Statement> insert = db.prepare(
       "INSERT INTO decisions(tick, at_ms, early, build, actions, decision, observation, state_before, state, base, "
       "config) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)");
@@ -113,7 +119,8 @@ Status TickWriter::insert_config(Database& db, const TickRecord& tick) {
 }
 
 Status TickWriter::write(Database& db, TickRecord tick) {
-  const std::string state = text_of(to_json(tick.decision.next));
+  const bool whole = !last_ || tick.decision.tick % kFullEvery == 0;
+  const std::string state = whole ? text_of(to_json(tick.decision.next)) : std::string();
   Status done = db.atomically([&]() -> Status {
     if (Status config = insert_config(db, tick); !config.ok()) return config;
     if (Status row = insert(db, tick, state); !row.ok()) return row;
@@ -169,16 +176,20 @@ Result<std::uint64_t> write_event(Database& db, const Event& event) {
 Result<bool> clean_up_a_little(Database& db, const Retention& retention) {
   const std::int64_t oldest = ms(retention.now) - retention.config.keep.count();
   const std::int64_t last = signed_of(retention.tick) - retention.config.max_decisions;
+  // Decisions after the last whole state stay: a restart reads what they changed.
   struct Sweep {
     const char* sql;
     std::int64_t limit;
   };
   std::vector<Sweep> sweeps{
-      {"DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE at_ms < ?1 AND tick NOT IN "
+      {"DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE at_ms < ?1 AND tick <= "
+       "(SELECT whole FROM state) AND tick NOT IN "
        "(SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY at_ms LIMIT ?2)",
        oldest},
-      {"DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE tick <= ?1 AND tick NOT IN "
-       "(SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY tick LIMIT ?2)",
+      {"DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE tick <= min(?1, "
+       "(SELECT whole FROM state)) AND tick NOT IN (SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY tick "
+       "LIMIT "
+       "?2)",
        last},
       {"DELETE FROM loads WHERE seq IN (SELECT seq FROM loads WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)", oldest},
       {"DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE recorded_at_ms < ?1 AND outcome IS NOT NULL "
@@ -194,15 +205,17 @@ Result<bool> clean_up_a_little(Database& db, const Retention& retention) {
   const Result<std::int64_t> used = used_bytes(db);
   if (!used.ok()) return used.error();
   if (*used > retention.bytes_max) {
-    const Result<std::int64_t> full = db.number("SELECT count(*) FROM decisions WHERE observation IS NOT NULL");
+    const Result<std::int64_t> full =
+        db.number("SELECT count(*) FROM decisions WHERE observation IS NOT NULL AND tick < (SELECT whole FROM state)");
     if (!full.ok()) return full.error();
     const char* thin =
         "UPDATE decisions SET observation = NULL, state_before = NULL, state = NULL WHERE tick IN "
-        "(SELECT tick FROM decisions WHERE observation IS NOT NULL AND tick < ?1 ORDER BY tick LIMIT ?2)";
+        "(SELECT tick FROM decisions WHERE observation IS NOT NULL AND tick < min(?1, (SELECT whole FROM state)) ORDER "
+        "BY tick LIMIT ?2)";
     const char* drop =
-        "DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE tick < ?1 AND tick NOT IN "
-        "(SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY tick LIMIT ?2)";
-    sweeps.push_back({*full > 1 ? thin : drop, signed_of(retention.tick)});
+        "DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE tick < min(?1, (SELECT whole FROM "
+        "state)) AND tick NOT IN (SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY tick LIMIT ?2)";
+    sweeps.push_back({*full > 0 ? thin : drop, signed_of(retention.tick)});
   }
   bool more = false;
   for (const Sweep& sweep : sweeps) {

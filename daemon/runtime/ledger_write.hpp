@@ -56,7 +56,7 @@ Result<std::uint64_t> write_event(Database& db, const Event& event);
 
 /// What may go: older than `keep` or more than `max_decisions` ticks back; when the file holds more than `bytes_max`,
 /// the oldest copies in full, then the oldest decisions. Never a decision with an unfinished action, nor such an
-/// action.
+/// action, nor a decision since the last whole state.
 struct Retention {
   LedgerConfig config;
   std::int64_t bytes_max;

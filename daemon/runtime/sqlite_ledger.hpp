@@ -4,9 +4,10 @@
 //              observation and the states before and after, whole every hundredth tick and after an opening, else as
 //              what changed since the row of tick `base` (model/delta.hpp). Enough to recompute each.
 //   configs    the text of every configuration that decided, by its hash.
-//   state      one row: the newest state, replaced in the same transaction, with the numbers of the newest events of
-//   then
-//              and of the decision before. A restart needs nothing else but
+//   state      one row: the state after the last whole row of decisions, with its tick, that of the newest decision,
+//   and
+//              the numbers of the newest events of then and of the decision before. A restart needs nothing else but
+//              what the decisions since then changed and
 //   actions    one row an action, written with its decision; the outcome is added later, with the tick it came after.
 //              Those without are unfinished.
 //   events     overrides, demand, starts and stops, numbered in their order.

@@ -110,6 +110,7 @@ class Demo:
         result["daemon_restarts"] = self.world.daemon_starts - 1
         result["slots_held_twice"] = self.slots_twice
         result["seed"] = self.seed
+        result["replay"] = self.world.replay()
         return result
 
 

@@ -92,6 +92,8 @@ def complaints(result):
         found.append(f"correlation {result['correlation']} is not below {CORRELATION_BELOW}")
     if result["slots_held_twice"] > 0:
         found.append("a slot was held twice")
+    if result["replay"]["status"] != 0:
+        found.append("the ledger does not replay:\n" + result["replay"]["said"])
     return found
 
 
@@ -120,6 +122,7 @@ def report(result, path):
         ("RL replica-seconds", f"{rl['replica_seconds']:.0f}, a static split gives {static:.0f}{gain}"),
         ("correlation", "none" if correlation is None else f"{correlation:.2f} over {result['samples']} seconds"),
         ("daemon restarts", str(result["daemon_restarts"])),
+        ("replay of the ledger", result["replay"]["said"].strip().splitlines()[-1]),
     ]
     print()
     for name, text in rows:

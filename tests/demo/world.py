@@ -273,6 +273,12 @@ class World:
             "sentence": newest_sentence(self.get("/v1/decisions?limit=1")) if replicas is not None else "",
         }
 
+    def replay(self):
+        """What `ebbd replay` makes of the ledger: every decision of the day, recomputed."""
+        done = subprocess.run([os.path.join(self.bin, "ebbd"), "replay", "--db", f"{self.home}/state/ebb.db"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return {"status": done.returncode, "said": done.stdout}
+
     def end_everything(self):
         """Ends load, daemon and replicas; returns the number of processes that had to be killed."""
         for process in (self.rollouts, self.production, self.daemon):

@@ -90,7 +90,8 @@ class Book {
 
   Status record(const Decision& decision) {
     const Observation seen = seen_at(decision.tick);
-    return record(seen, State(), decision, nullptr);
+    State before = std::exchange(last_, decision.next);
+    return record(seen, before, decision, nullptr);
   }
   Status record(const Observation& seen, const State& before, const Decision& decision,
                 std::shared_ptr<const Config> config) {
@@ -108,6 +109,7 @@ class Book {
  private:
   boost::asio::io_context io_;  // outlives the ledger's threads, which post to it
   std::unique_ptr<SqliteLedger> ledger_;
+  State last_;
 };
 
 inline Result<std::unique_ptr<Book>> open_book(const std::string& path, LedgerKnobs knobs = LedgerKnobs(),

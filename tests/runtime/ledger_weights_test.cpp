@@ -155,9 +155,15 @@ TEST(LedgerWeights, ALedgerOfTheFirstSchemaIsMigratedWithItsHistory) {
     ASSERT_TRUE(book->record(decision_at(1, 1)).ok());
   }
   execute(path,
-          "DROP TABLE weights; DROP TABLE snapshots; DROP TABLE loads; DROP TABLE resets; PRAGMA user_version = 1");
+          "DROP TABLE weights; DROP TABLE snapshots; DROP TABLE loads; DROP TABLE resets; DROP TABLE configs; "
+          "ALTER TABLE decisions DROP COLUMN base; ALTER TABLE decisions DROP COLUMN config; "
+          "ALTER TABLE state DROP COLUMN whole; PRAGMA user_version = 1");
   auto book = open_book(path).value();
   EXPECT_EQ(book->decisions().size(), 1u);
+  EXPECT_EQ(book->recover().state, decision_at(1, 1).next);
+  ASSERT_TRUE(book->record(decision_at(2)).ok());
+  ASSERT_TRUE(book->record(decision_at(3, 1)).ok());
+  EXPECT_EQ(book->recover().state, decision_at(3, 1).next);
   EXPECT_TRUE(run(book->io(), book->ledger().record_weights(record_of({snapshot("a", 0)}))).ok());
 }
 
