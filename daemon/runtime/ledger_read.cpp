@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "daemon/core/reduce.hpp"
-#include "daemon/model/delta.hpp"
 #include "daemon/model/json.hpp"
+#include "daemon/model/json_delta.hpp"
 
 namespace ebb {
 namespace {
@@ -108,7 +108,7 @@ struct Newest {
 /// The state of tick `whole` with what changed up to tick `last`.
 Result<State> with_changes(Database& db, State state, std::int64_t whole, std::int64_t last) {
   Result<Statement> statement =
-      db.prepare("SELECT state_before, state, tick, base FROM decisions WHERE tick > ? ORDER BY tick");
+      db.prepare("SELECT state_before, state, tick, base FROM inputs WHERE tick > ? ORDER BY tick");
   if (!statement.ok()) return statement.error();
   statement->bind(whole);
   const Status done = each_row(*statement, [&](const Statement& row) -> Status {

@@ -51,11 +51,17 @@ CREATE TABLE resets(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, at_ms INTEGER NOT NULL, by_whom TEXT NOT NULL) STRICT;
 )sql",
                                                              R"sql(
-ALTER TABLE decisions ADD COLUMN base INTEGER;
-ALTER TABLE decisions ADD COLUMN config TEXT;
+DROP INDEX decisions_in_full;
+ALTER TABLE decisions DROP COLUMN observation;
+ALTER TABLE decisions DROP COLUMN state_before;
+ALTER TABLE decisions DROP COLUMN state;
+CREATE TABLE inputs(
+  tick INTEGER PRIMARY KEY, base INTEGER, config TEXT, observation TEXT NOT NULL, state_before TEXT NOT NULL,
+  state TEXT NOT NULL) STRICT;
+CREATE TRIGGER inputs_go AFTER DELETE ON decisions BEGIN DELETE FROM inputs WHERE tick = OLD.tick; END;
+CREATE TABLE configs(hash TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
 ALTER TABLE state ADD COLUMN whole INTEGER NOT NULL DEFAULT 0;
 UPDATE state SET whole = tick;
-CREATE TABLE configs(hash TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
 )sql"};
 
 // "ebb1": tells our files from other programs' before anything is written to one.

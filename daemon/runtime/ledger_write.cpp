@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "daemon/model/delta.hpp"
 #include "daemon/model/json.hpp"
+#include "daemon/model/json_delta.hpp"
 
 namespace ebb {
 namespace {
@@ -90,25 +90,29 @@ Result<std::int64_t> used_bytes(Database& db) {
 }  // namespace
 
 Status TickWriter::insert(Database& db, const TickRecord& tick, const std::string& state) {
-  const bool whole = !state.empty();
-  Result<Statement> insert = db.prepare(
-      "INSERT INTO decisions(tick, at_ms, early, build, actions, decision, observation, state_before, state, base, "
-      "config) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)");
-  if (!insert.ok()) return insert.error();
   const Decision& decision = tick.decision;
-  insert->bind(signed_of(decision.tick)).bind(ms(decision.at)).bind(std::int64_t{decision.early}).bind(build_);
-  insert->bind(static_cast<std::int64_t>(decision.plan.actions.size())).bind(text_of(decision));
-  if (whole) {
-    insert->bind(text_of(to_json(tick.seen))).bind(text_of(to_json(tick.before))).bind(state).bind_null();
+  Result<Statement> row =
+      db.prepare("INSERT INTO decisions(tick, at_ms, early, build, actions, decision) VALUES(?,?,?,?,?,?)");
+  if (!row.ok()) return row.error();
+  row->bind(signed_of(decision.tick)).bind(ms(decision.at)).bind(std::int64_t{decision.early}).bind(build_);
+  row->bind(static_cast<std::int64_t>(decision.plan.actions.size())).bind(text_of(decision));
+  if (Status done = done_or(row->run()); !done.ok()) return done;
+
+  Result<Statement> inputs = db.prepare(
+      "INSERT INTO inputs(tick, base, config, observation, state_before, state) VALUES(?1, ?5, ?6, ?2, ?3, ?4)");
+  if (!inputs.ok()) return inputs.error();
+  inputs->bind(signed_of(decision.tick));
+  if (!state.empty()) {
+    inputs->bind(text_of(to_json(tick.seen))).bind(text_of(to_json(tick.before))).bind(state).bind_null();
   } else {
-    insert->bind(text_of(delta(last_->seen, tick.seen))).bind(text_of(delta(last_->next, tick.before)));
-    insert->bind(text_of(delta(tick.before, decision.next))).bind(signed_of(last_->tick));
+    inputs->bind(text_of(delta(last_->seen, tick.seen))).bind(text_of(delta(last_->next, tick.before)));
+    inputs->bind(text_of(delta(tick.before, decision.next))).bind(signed_of(last_->tick));
   }
   if (tick.config)
-    insert->bind(tick.config->hash);
+    inputs->bind(tick.config->hash);
   else
-    insert->bind_null();
-  return done_or(insert->run());
+    inputs->bind_null();
+  return done_or(inputs->run());
 }
 
 Status TickWriter::insert_config(Database& db, const TickRecord& tick) {
@@ -205,17 +209,15 @@ Result<bool> clean_up_a_little(Database& db, const Retention& retention) {
   const Result<std::int64_t> used = used_bytes(db);
   if (!used.ok()) return used.error();
   if (*used > retention.bytes_max) {
-    const Result<std::int64_t> full =
-        db.number("SELECT count(*) FROM decisions WHERE observation IS NOT NULL AND tick < (SELECT whole FROM state)");
-    if (!full.ok()) return full.error();
+    const Result<std::int64_t> kept = db.number("SELECT count(*) FROM inputs WHERE tick < (SELECT whole FROM state)");
+    if (!kept.ok()) return kept.error();
     const char* thin =
-        "UPDATE decisions SET observation = NULL, state_before = NULL, state = NULL WHERE tick IN "
-        "(SELECT tick FROM decisions WHERE observation IS NOT NULL AND tick < min(?1, (SELECT whole FROM state)) ORDER "
-        "BY tick LIMIT ?2)";
+        "DELETE FROM inputs WHERE tick IN (SELECT tick FROM inputs WHERE tick < min(?1, (SELECT whole FROM state)) "
+        "ORDER BY tick LIMIT ?2)";
     const char* drop =
         "DELETE FROM decisions WHERE tick IN (SELECT tick FROM decisions WHERE tick < min(?1, (SELECT whole FROM "
         "state)) AND tick NOT IN (SELECT tick FROM actions WHERE outcome IS NULL) ORDER BY tick LIMIT ?2)";
-    sweeps.push_back({*full > 0 ? thin : drop, signed_of(retention.tick)});
+    sweeps.push_back({*kept > 0 ? thin : drop, signed_of(retention.tick)});
   }
   bool more = false;
   for (const Sweep& sweep : sweeps) {

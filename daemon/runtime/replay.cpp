@@ -8,8 +8,8 @@
 
 #include "config/load.hpp"
 #include "daemon/core/decide.hpp"
-#include "daemon/model/delta.hpp"
 #include "daemon/model/json.hpp"
+#include "daemon/model/json_delta.hpp"
 
 namespace ebb {
 namespace {
@@ -22,7 +22,8 @@ constexpr std::size_t kValueMax = 200;
 enum Column { kTick, kBuild, kDecision, kObservation, kBefore, kAfter, kBase, kConfig };
 
 constexpr const char* kRows =
-    "SELECT tick, build, decision, observation, state_before, state, base, config FROM decisions ORDER BY tick";
+    "SELECT d.tick, build, decision, observation, state_before, state, base, config FROM decisions AS d "
+    "LEFT JOIN inputs AS i ON i.tick = d.tick ORDER BY d.tick";
 
 Error unreadable(const std::string& why) { return {ErrorCode::malformed, why, false}; }
 
@@ -69,7 +70,7 @@ class Rows {
  private:
   Status take(const Statement& row) {
     if (row.is_null(kObservation)) return unreadable("what they saw is not kept");
-    if (row.is_null(kConfig)) return unreadable("their configuration is not kept (recorded before schema 3)");
+    if (row.is_null(kConfig)) return unreadable("their configuration is not kept");
     const json observation = parsed(row, kObservation), was = parsed(row, kBefore), is = parsed(row, kAfter);
     const bool whole = row.is_null(kBase);
     if (!whole && tick_ != row.number(kBase)) return unreadable("the row that they are a change of is gone");

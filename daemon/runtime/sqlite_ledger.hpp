@@ -1,10 +1,11 @@
 // The ledger in SQLite: what was decided, why, what was tried and how it ended.
 //
-//   decisions  one row a tick: the decision as JSON without the rendered sentences, and what it was made from: the
-//              observation and the states before and after, whole every hundredth tick and after an opening, else as
-//              what changed since the row of tick `base` (model/delta.hpp). Enough to recompute each.
+//   decisions  one row a tick: the decision as JSON without the rendered sentences.
+//   inputs     what it was made from: the observation and the states before and after, whole every hundredth tick and
+//              after an opening, else as what changed since the row of tick `base` (model/json_delta.hpp). Enough to
+//              recompute each decision. A table of its own: thinned, it gives its pages back.
 //   configs    the text of every configuration that decided, by its hash.
-//   state      one row: the state after the last whole row of decisions, with its tick, that of the newest decision,
+//   state      one row: the state after the last whole row of inputs, with its tick, that of the newest decision,
 //   and
 //              the numbers of the newest events of then and of the decision before. A restart needs nothing else but
 //              what the decisions since then changed and

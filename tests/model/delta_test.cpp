@@ -1,4 +1,4 @@
-#include "daemon/model/delta.hpp"
+#include "daemon/model/json_delta.hpp"
 
 #include <gtest/gtest.h>
 

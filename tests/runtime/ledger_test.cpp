@@ -138,9 +138,9 @@ TEST(Ledger, KeepsTheFirstAndEveryHundredthWholeAndTheOthersAsChanges) {
   for (const std::uint64_t tick : {98u, 99u, 100u}) ASSERT_TRUE(book->record(decision_at(tick)).ok());
   ASSERT_TRUE(book->record(decision_at(101, 1)).ok());
   ASSERT_TRUE(book->record(decision_at(102)).ok());
-  EXPECT_EQ(number(path, "SELECT group_concat(tick, '') = '98100' FROM decisions WHERE base IS NULL"), 1);
-  EXPECT_EQ(number(path, "SELECT base FROM decisions WHERE tick = 102"), 101);
-  EXPECT_EQ(number(path, "SELECT json_extract(state, '$.patch.tick') FROM decisions WHERE tick = 102"), 102);
+  EXPECT_EQ(number(path, "SELECT group_concat(tick, '') = '98100' FROM inputs WHERE base IS NULL"), 1);
+  EXPECT_EQ(number(path, "SELECT base FROM inputs WHERE tick = 102"), 101);
+  EXPECT_EQ(number(path, "SELECT json_extract(state, '$.patch.tick') FROM inputs WHERE tick = 102"), 102);
   EXPECT_EQ(number(path, "SELECT tick FROM state"), 102);
 }
 
@@ -232,8 +232,8 @@ TEST(Ledger, GivesSpaceBackWhenItGrowsTooLarge) {
     ASSERT_TRUE(book->record({outcome_of(large.plan.actions[0], OutcomeKind::done, large.at)}).ok());
   }
   EXPECT_EQ(number(path, "SELECT count(*) FROM decisions"), 600) << "the decisions themselves fit";
-  EXPECT_LT(number(path, "SELECT count(*) FROM decisions WHERE observation IS NOT NULL"), 400);
-  EXPECT_GT(number(path, "SELECT count(*) FROM decisions WHERE observation IS NOT NULL"), 0);
+  EXPECT_LT(number(path, "SELECT count(*) FROM inputs"), 400);
+  EXPECT_GT(number(path, "SELECT count(*) FROM inputs"), 0);
   EXPECT_LT(number(path, "SELECT (SELECT page_count FROM pragma_page_count) * 4096"), 3'000'000);
 }
 

@@ -156,7 +156,9 @@ TEST(LedgerWeights, ALedgerOfTheFirstSchemaIsMigratedWithItsHistory) {
   }
   execute(path,
           "DROP TABLE weights; DROP TABLE snapshots; DROP TABLE loads; DROP TABLE resets; DROP TABLE configs; "
-          "ALTER TABLE decisions DROP COLUMN base; ALTER TABLE decisions DROP COLUMN config; "
+          "DROP TRIGGER inputs_go; DROP TABLE inputs; ALTER TABLE decisions ADD COLUMN observation TEXT; "
+          "ALTER TABLE decisions ADD COLUMN state_before TEXT; ALTER TABLE decisions ADD COLUMN state TEXT; "
+          "CREATE INDEX decisions_in_full ON decisions(tick) WHERE observation IS NOT NULL; "
           "ALTER TABLE state DROP COLUMN whole; PRAGMA user_version = 1");
   auto book = open_book(path).value();
   EXPECT_EQ(book->decisions().size(), 1u);

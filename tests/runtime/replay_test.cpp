@@ -124,8 +124,7 @@ TEST(Replay, AfterAHoleItGoesOnAtTheNextWholeRow) {
 TEST(Replay, WhatItWasMadeFromMayBeDamagedOrMissing) {
   const TempDir dir;
   const std::string path = recorded(dir);
-  EXPECT_EQ(replayed(path, "UPDATE decisions SET observation = '{\"patch\": 3}' WHERE tick = 240").report.unreadable,
-            11);
+  EXPECT_EQ(replayed(path, "UPDATE inputs SET observation = '{\"patch\": 3}' WHERE tick = 240").report.unreadable, 11);
   EXPECT_EQ(replayed(path, "DELETE FROM configs").report.unreadable, 250);
 }
 
