@@ -1,0 +1,86 @@
+// What the ledger writes: bytes a day and time a tick, for 1,000 deployments and 10,000 replicas whose load moves.
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <random>
+
+#include "daemon/runtime/ledger_schema.hpp"
+#include "daemon/runtime/ledger_write.hpp"
+#include "tests/bench/fleetful.hpp"
+
+namespace ebb::testing {
+namespace {
+
+constexpr int kTicks = 300;
+constexpr int kTicksADay = 24 * 3'600 / 5;
+
+/// Production's load walks by some percent a tick; the fleets do at once what the plan says.
+void next_tick(Fleetful& fleet, const Plan& plan, std::mt19937& random) {
+  fleet.now += Duration{5'000};
+  fleet.seen.at = fleet.now;
+  std::normal_distribution<double> step(0, 0.02);
+  for (auto& [id, workload] : fleet.seen.workloads) {
+    Sample<double>& load = *workload.signals["in_flight"].value.sample();
+    load.value = std::clamp(load.value * (1 + step(random)), 8.0, 200.0);
+    load.taken_at = fleet.now;
+  }
+  for (auto& [id, view] : fleet.seen.fleets) view.sample()->taken_at = fleet.now;
+  for (const Action& action : plan.actions) {
+    std::vector<ReplicaSeen>& replicas = fleet.seen.fleets.at(action.fleet).sample()->value.replicas;
+    for (const ReplicaId& id : action.replicas) {
+      std::erase_if(replicas, [&](const ReplicaSeen& one) { return one.id == id; });
+      if (action.kind == ActionKind::start) {
+        replicas.push_back(replica(id.value, action.deployment, ReplicaPhase::ready));
+      }
+    }
+    std::sort(replicas.begin(), replicas.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  }
+}
+
+double megabytes(Database& db, const char* sql) { return static_cast<double>(db.number(sql).value()) / 1e6; }
+
+int measure(const std::string& path) {
+  auto opened = Database::open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX);
+  if (!opened.ok()) return std::fprintf(stderr, "%s\n", opened.error().what.c_str()), 1;
+  Database& db = **opened;
+  if (Status ready = prepare_ledger_file(db, path); !ready.ok())
+    return std::fprintf(stderr, "%s\n", ready.error().what.c_str()), 1;
+  Fleetful fleet = fleet_of(100, 10, 10);
+  std::mt19937 random(1);
+  TickWriter writer("bench");
+  std::chrono::steady_clock::duration spent{0};
+  std::size_t actions = 0;
+  for (int tick = 0; tick < kTicks; ++tick) {
+    const Decision decision = decide(fleet.seen, fleet.state, fleet.config, fleet.now);
+    actions += decision.plan.actions.size();
+    const auto began = std::chrono::steady_clock::now();
+    if (Status done = writer.write(db, {fleet.seen, fleet.state, decision, nullptr}); !done.ok())
+      return std::fprintf(stderr, "%s\n", done.error().what.c_str()), 1;
+    spent += std::chrono::steady_clock::now() - began;
+    fleet.state = decision.next;
+    next_tick(fleet, decision.plan, random);
+  }
+  constexpr double kDays = static_cast<double>(kTicks) / kTicksADay;
+  std::printf("%d ticks, %zu replicas at the end, %zu actions\n", kTicks, fleet.state.leases.size(), actions);
+  std::printf(
+      "a day: decisions %.0f MB, what they were made from %.0f MB (kept whole: %.0f MB)\n",
+      megabytes(db, "SELECT sum(length(decision)) FROM decisions") / kDays,
+      megabytes(db, "SELECT sum(length(observation) + length(state_before) + length(state)) FROM inputs") / kDays,
+      megabytes(db,
+                "SELECT avg(length(observation) + length(state_before) + length(state)) FROM inputs "
+                "WHERE base IS NULL") *
+          kTicksADay);
+  std::printf("a tick: %.1f ms to write\n", std::chrono::duration<double, std::milli>(spent).count() / kTicks);
+  return 0;
+}
+
+}  // namespace
+}  // namespace ebb::testing
+
+int main() {
+  std::string dir = (std::filesystem::temp_directory_path() / "ebb-bench-XXXXXX").string();
+  if (::mkdtemp(dir.data()) == nullptr) return 1;
+  const int status = ebb::testing::measure(dir + "/ebb.db");
+  std::filesystem::remove_all(dir);
+  return status;
+}
