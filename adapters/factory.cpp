@@ -58,7 +58,18 @@ std::set<std::string> secret_variables(const Config& config) {
     add(source.endpoint.basic_password);
   };
   for (const TokenConfig& token : config.api.tokens) add(token.secret);
-  for (const JobConfig& job : config.jobs) add_source(job.demand_source);
+  for (const JobConfig& job : config.jobs) {
+    add_source(job.demand_source);
+    const auto add_hotload = [&](const HotloadConfig& hotload) {
+      add(hotload.endpoint.bearer_token);
+      add(hotload.endpoint.basic_password);
+    };
+    add_hotload(job.snapshots.hotload);
+    for (const ElsewhereConfig& elsewhere : job.snapshots.elsewhere) add_hotload(elsewhere.hotload);
+    add(job.snapshots.s3.access_key_id);
+    add(job.snapshots.s3.secret_access_key);
+    add(job.snapshots.s3.session_token);
+  }
   for (const ServiceConfig& service : config.services) {
     for (const DeploymentConfig& deployment : service.deployments) {
       for (const SourceConfig& source : deployment.sources) add_source(source);
@@ -109,6 +120,44 @@ std::shared_ptr<Advisor> advisor_of(const Config& config, const ServiceConfig& s
   return std::make_shared<ExecAdvisor>(std::move(options), parts.clock, parts.executor);
 }
 
+/// What loads the weights of one deployment. Null: nothing does.
+std::shared_ptr<Hotload> hotload_of(const HotloadConfig& config, const JobConfig& job, const FactoryParts& parts) {
+  (void)job, (void)parts;
+  switch (config.kind) {
+    default: return nullptr;
+  }
+}
+
+/// How a job's snapshots are looked at. Null: nobody does.
+std::shared_ptr<SnapshotVerifier> verifier_of(const JobConfig& job, const FactoryParts& parts) {
+  (void)job, (void)parts;
+  return nullptr;
+}
+
+/// Those of deployments about which nothing has changed are kept: they know of updates under way.
+void wire_snapshots(const Config& config, const Wiring* before, const FactoryParts& parts, Wiring& wiring) {
+  for (const JobConfig& job : config.jobs) {
+    if (!job.snapshots.enabled) continue;
+    const auto add = [&](const DeploymentId& id, const HotloadConfig& hotload) {
+      HotloadSetting setting{hotload, job.snapshots.store, job.snapshots.adapter, job.snapshots.transition};
+      if (before != nullptr) {
+        const auto known = before->snapshots.hotloads.find(id);
+        const auto was = before->hotload_settings.find(id);
+        if (known != before->snapshots.hotloads.end() && was->second == setting) {
+          wiring.snapshots.hotloads[id] = known->second;
+        }
+      }
+      if (!wiring.snapshots.hotloads.contains(id)) {
+        if (auto made = hotload_of(hotload, job, parts)) wiring.snapshots.hotloads[id] = std::move(made);
+      }
+      wiring.hotload_settings[id] = std::move(setting);
+    };
+    for (const DeploymentConfig& deployment : job.deployments) add(deployment.id, job.snapshots.hotload);
+    for (const ElsewhereConfig& deployment : job.snapshots.elsewhere) add(deployment.id, deployment.hotload);
+    if (auto verifier = verifier_of(job, parts)) wiring.snapshots.verifiers[job.name] = std::move(verifier);
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<const Wiring> make_wiring(const Config& config, const Wiring* before, const FactoryParts& parts) {
@@ -133,6 +182,7 @@ std::shared_ptr<const Wiring> make_wiring(const Config& config, const Wiring* be
     if (job.demand != DemandKind::metric) continue;
     wiring->demand[job.name] = std::make_shared<PrometheusDemand>(job.demand_source, parts.http, parts.clock);
   }
+  wire_snapshots(config, before, parts, *wiring);
   return wiring;
 }
 

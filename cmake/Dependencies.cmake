@@ -10,6 +10,9 @@ find_package(prometheus-cpp REQUIRED)
 find_package(SQLite3 3.40 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(GTest REQUIRED)
+# Debian ships no CMake package of these two.
+find_library(EBB_ZSTD zstd REQUIRED)
+find_library(EBB_XXHASH xxhash REQUIRED)
 
 add_library(ebb_asio INTERFACE)
 target_link_libraries(ebb_asio INTERFACE Boost::headers Threads::Threads)

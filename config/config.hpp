@@ -21,6 +21,11 @@ enum class FleetKind { process, simulated };
 enum class SourceKind { scrape, prometheus };
 enum class DemandKind { unlimited, api, metric };
 enum class Launcher { automatic, direct, systemd };
+enum class HotloadKind { none, vllm, sglang, fireworks, coreweave };
+/// How self-hosted engines come by a snapshot's files.
+enum class WeightsFrom { store, ebb_pull, engine };
+enum class VllmUpdate { transfer, weight_dir };
+enum class ResetEncoding { word, boolean, absent };
 
 /// A secret is only ever a place: `file:/run/secrets/x` or `env:NAME`. Read when used, never printed.
 struct SecretRef {
@@ -37,6 +42,7 @@ struct EndpointConfig {
   SecretRef basic_password;
   std::map<std::string, std::string> headers;  ///< e.g. X-Scope-OrgID
   std::string ca_file;
+  friend bool operator==(const EndpointConfig&, const EndpointConfig&) = default;
 };
 
 /// Where a deployment's signals come from.
@@ -102,10 +108,52 @@ struct ServiceConfig {
   std::vector<DeploymentConfig> deployments;
 };
 
+/// Who loads weights into the replicas of a deployment, and how it is told to. What each can honour is said by
+/// config/hotload_rules.hpp.
+struct HotloadConfig {
+  HotloadKind kind = HotloadKind::none;
+  // fireworks, coreweave
+  EndpointConfig endpoint;  ///< url empty: the vendor's own; with vllm and sglang only its credentials are used
+  std::string account;      ///< fireworks
+  std::string deployment;   ///< fireworks: its id; coreweave: its UUID
+  std::string base_model;   ///< fireworks: accounts/<account>/models/<model>
+  ResetEncoding reset_encoding = ResetEncoding::word;  ///< fireworks: how reset_prompt_cache is written
+  // vllm, sglang
+  WeightsFrom weights_from = WeightsFrom::store;
+  std::string puller;                             ///< ebb_pull: its URL; {host} is the engine's host
+  std::string checkpoint_dir;                     ///< engine: where /pull_weights keeps its checkpoint
+  VllmUpdate vllm_update = VllmUpdate::transfer;  ///< which of the two /update_weights bodies
+  std::string adapter_name = "policy";            ///< LoRA: the name that requests use
+  Duration update_timeout{300'000};               ///< one engine's update, its generation standing still
+  friend bool operator==(const HotloadConfig&, const HotloadConfig&) = default;
+};
+
+/// Replicas that load a job's snapshots, but that somebody else scales.
+struct ElsewhereConfig {
+  std::string name;
+  DeploymentId id;  ///< "<job>@<name>", set by the loader
+  HotloadConfig hotload;
+  std::vector<std::string> engines;  ///< vllm, sglang: base URLs
+};
+
+/// How an S3 store is reached.
+struct S3Config {
+  std::string endpoint;  ///< http(s)://host[:port]; empty: AWS in `region`
+  std::string region = "us-east-1";
+  bool path_style = false;  ///< the bucket is in the path instead of the host name: MinIO, Ceph
+  SecretRef access_key_id, secret_access_key, session_token;
+  std::string ca_file;
+  friend bool operator==(const S3Config&, const S3Config&) = default;
+};
+
 /// How a job's snapshots reach its replicas.
 struct SnapshotsConfig {
   bool enabled = false;  ///< without: replicas serve the weights that they start with
   std::string store;     ///< s3://bucket/prefix or an absolute path; an identity is a directory below it
+  S3Config s3;
+  HotloadConfig hotload;                   ///< of the job's own deployments
+  std::vector<ElsewhereConfig> elsewhere;  ///< further deployments
+  Duration prune_after{0};                 ///< what no chain needs for so long is deleted from the store; 0: never
   bool adapter = false;  ///< LoRA: always full, no chain
   std::shared_ptr<const CadencePolicy> cadence;
   double ready_fraction = 1;    ///< of the replicas that served when the load began

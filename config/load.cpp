@@ -49,6 +49,7 @@ Config with_ids(Config config) {
   }
   for (JobConfig& job : config.jobs) {
     for (DeploymentConfig& d : job.deployments) d.id = DeploymentId(job.name.value + "@" + d.pool.value);
+    for (ElsewhereConfig& e : job.snapshots.elsewhere) e.id = DeploymentId(job.name.value + "@" + e.name);
   }
   return config;
 }

@@ -28,6 +28,10 @@ constexpr std::array<string_view, 3> kLaunchers{"automatic", "direct", "systemd"
 constexpr std::array<string_view, 7> kDialects{"auto", "vllm", "sglang", "tgi", "llamacpp", "dynamo", "triton"};
 constexpr std::array<string_view, 2> kTransitions{"async", "sync"};
 constexpr std::array<string_view, 3> kResets{"all", "new_session", "none"};
+constexpr std::array<string_view, 5> kHotloadKinds{"none", "vllm", "sglang", "fireworks", "coreweave"};
+constexpr std::array<string_view, 3> kWeightsFrom{"store", "ebb_pull", "engine"};
+constexpr std::array<string_view, 2> kVllmUpdates{"transfer", "weight_dir"};
+constexpr std::array<string_view, 3> kResetEncodings{"word", "boolean", "absent"};
 constexpr std::array<string_view, 5> kLevels{"trace", "debug", "info", "warn", "error"};
 
 template <class E>
@@ -197,12 +201,61 @@ static void options(ServiceConfig& c, OptionVisitor& v) {
   deployments(c.deployments, v, true);
 }
 
+static void options(HotloadConfig& c, OptionVisitor& v) {
+  word(v, {"kind", "Who loads the weights: the engines themselves (vllm, sglang) or a vendor."}, c.kind, kHotloadKinds);
+  v.object({"endpoint", "fireworks, coreweave: where and how to log in; url empty: the vendor's. vllm, sglang: how to "
+                        "log in to the engines' admin routes, without a url."},
+           [&c](OptionVisitor& o) { options(c.endpoint, o); });
+  v.value({"account", "fireworks: the account's id."}, c.account);
+  v.value({"deployment", "fireworks: the deployment's id. coreweave: its UUID."}, c.deployment);
+  v.value({"base_model", "fireworks: accounts/ACCOUNT/models/MODEL of the deployment."}, c.base_model);
+  word(v, {"reset_encoding", "fireworks: how reset_prompt_cache is written; some backends know a bool or nothing."},
+       c.reset_encoding, kResetEncodings);
+  word(v,
+       {"weights_from",
+        "vllm, sglang: store: engines see the store's directory under the same path; ebb_pull: it brings each snapshot "
+        "to the engine's host; engine: SGLang's /pull_weights."},
+       c.weights_from, kWeightsFrom);
+  v.value({"puller", "ebb_pull: its URL; {host} stands for the engine's host, e.g. http://{host}:8475."}, c.puller);
+  v.value({"checkpoint_dir", "engine: the directory on the engine's host in which /pull_weights keeps its checkpoint."},
+          c.checkpoint_dir);
+  word(v,
+       {"vllm_update",
+        "vllm: the body of /update_weights: transfer is vLLM's own (backend disk), weight_dir that of prime-rl."},
+       c.vllm_update, kVllmUpdates);
+  v.value({"adapter_name", "vllm, sglang with LoRA: the adapter's name in requests."}, c.adapter_name);
+  v.value({"update_timeout", "vllm, sglang: time one engine's update may take."}, c.update_timeout, {kSecond, kHour});
+}
+
+static void options(ElsewhereConfig& c, OptionVisitor& v) {
+  v.value({"name", "Name of the deployment, next to those of the job's pools.", true}, c.name);
+  v.object({"hotload", "Who loads its weights."}, [&c](OptionVisitor& o) { options(c.hotload, o); });
+  v.value({"engines", "vllm, sglang: base URLs of its engines."}, c.engines);
+}
+
+static void options(S3Config& c, OptionVisitor& v) {
+  v.value({"endpoint", "http(s)://host[:port] of the store. Empty: AWS in this region."}, c.endpoint);
+  v.value({"region", "Region that requests are signed for."}, c.region);
+  v.value({"path_style", "The bucket stands in the path, not in the host name: MinIO, Ceph, loopback."}, c.path_style);
+  v.value({"access_key_id", "file:/path or env:NAME. Empty: requests are not signed."}, c.access_key_id.where);
+  v.value({"secret_access_key", "file:/path or env:NAME."}, c.secret_access_key.where);
+  v.value({"session_token", "file:/path or env:NAME, of temporary credentials."}, c.session_token.where);
+  v.value({"ca_file", "Certificates to trust instead of the system's."}, c.ca_file);
+}
+
 static void options(SnapshotsConfig& c, OptionVisitor& v) {
   v.value({"enabled", "Snapshots are loaded into its replicas. Without: they serve the weights they start with."},
           c.enabled);
   v.value(
       {"store", "Where they are: s3://bucket/prefix or an absolute path; each is a directory of its identity there."},
       c.store);
+  v.object({"s3", "How an S3 store is reached."}, [&c](OptionVisitor& o) { options(c.s3, o); });
+  v.object({"hotload", "Who loads the weights into the replicas of the job's own deployments."},
+           [&c](OptionVisitor& o) { options(c.hotload, o); });
+  visit_list(v, {"elsewhere", "Further deployments that load the job's snapshots; somebody else scales them."},
+             c.elsewhere);
+  v.value({"prune_after", "What no chain has needed for so long is deleted from the store; 0: nothing ever is."},
+          c.prune_after, {Duration{0}, 365 * kDay});
   v.value({"adapter", "They are LoRA adapters: always full."}, c.adapter);
   policy(v, {"cadence", "Which snapshots are full."}, c.cadence, kDefaultCadence, cadence_policies(), make_cadence);
   v.value({"ready_fraction", "A snapshot serves once so many of the replicas that served before have it."},

@@ -13,12 +13,6 @@ namespace {
 // A pool's books are kept in ints, with room for sums of several.
 constexpr std::int64_t kMostGpus = 100'000'000;
 
-bool is_name(const std::string& name) {
-  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
-  return !name.empty() && name.size() <= 63 && name.front() >= 'a' && name.front() <= 'z' &&
-         std::all_of(name.begin(), name.end(), fits);
-}
-
 /// Names of one kind: well-formed and unique.
 class Names {
  public:
@@ -287,6 +281,12 @@ class Validator {
 };
 
 }  // namespace
+
+bool is_name(std::string_view name) {
+  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  return !name.empty() && name.size() <= 63 && name.front() >= 'a' && name.front() <= 'z' &&
+         std::all_of(name.begin(), name.end(), fits);
+}
 
 std::string at(const std::string& list, std::size_t i) { return list + "[" + std::to_string(i) + "]"; }
 

@@ -1,7 +1,9 @@
 // Rules between options. Internal to config/.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "config/config.hpp"
 #include "config/report.hpp"
@@ -32,6 +34,13 @@ void check_source(const SourceConfig& source, const std::string& path, Report& r
 void check_start(const DeploymentConfig& deployment, const std::string& model, const std::string& path, Report& report);
 /// A secret must be a reference. Its text is never repeated: it may be the secret.
 void check_secret(const SecretRef& secret, const std::string& path, Report& report);
+
+/// Credentials, headers and certificates of an end point; not its URL.
+void check_endpoint(const EndpointConfig& endpoint, const std::string& path, Report& report);
+/// What is wrong with a base URL, or nothing. The URL is repeated only where it cannot hold a secret.
+std::optional<std::string> fault_of_url(const std::string& url);
+/// a-z, 0-9 and '-', starts with a letter, at most 63 characters.
+bool is_name(std::string_view name);
 
 /// "pools", 3 -> "pools[3]"
 std::string at(const std::string& list, std::size_t i);

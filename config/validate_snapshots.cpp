@@ -1,7 +1,9 @@
 // How a job's snapshots are stored and loaded.
 #include <algorithm>
+#include <set>
 #include <string_view>
 
+#include "config/hotload_rules.hpp"
 #include "config/text.hpp"
 #include "config/validate.hpp"
 
@@ -27,12 +29,114 @@ std::string store_fault(const std::string& store) {
   return "a store is s3://bucket/prefix or an absolute path, without credentials or parameters";
 }
 
+void check_s3(const SnapshotsConfig& c, const std::string& path, Report& report) {
+  const S3Config& s3 = c.s3;
+  if (!s3.endpoint.empty() && report.sound({path + ".endpoint"})) {
+    if (const auto fault = fault_of_url(s3.endpoint)) report.add(path + ".endpoint", *fault);
+  }
+  check_secret(s3.access_key_id, path + ".access_key_id", report);
+  check_secret(s3.secret_access_key, path + ".secret_access_key", report);
+  check_secret(s3.session_token, path + ".session_token", report);
+  if (s3.access_key_id.empty() != s3.secret_access_key.empty() &&
+      report.sound({path + ".access_key_id", path + ".secret_access_key"})) {
+    report.add(path + (s3.access_key_id.empty() ? ".secret_access_key" : ".access_key_id"),
+               "access_key_id and secret_access_key belong together");
+  }
+  if (!s3.ca_file.empty() && s3.ca_file.front() != '/') {
+    report.add(path + ".ca_file", "ca_file must be an absolute path, got " + in_quotes(s3.ca_file));
+  }
+}
+
+/// Only what `kind` looks at may be said.
+void check_vendor(const HotloadConfig& c, const std::string& path, Report& report) {
+  if (c.deployment.empty() && report.sound({path + ".deployment"})) {
+    report.add(path + ".deployment", "kind " + std::string(to_string(c.kind)) + " needs the deployment's id");
+  }
+  if (c.kind == HotloadKind::fireworks && c.account.empty() && report.sound({path + ".account"})) {
+    report.add(path + ".account", "kind fireworks needs the account's id");
+  }
+  if (c.kind == HotloadKind::fireworks && c.base_model.empty() && report.sound({path + ".base_model"})) {
+    report.add(path + ".base_model", "kind fireworks needs base_model, accounts/ACCOUNT/models/MODEL");
+  }
+  if (!c.endpoint.url.empty() && report.sound({path + ".endpoint.url"})) {
+    if (const auto fault = fault_of_url(c.endpoint.url)) report.add(path + ".endpoint.url", *fault);
+  }
+}
+
+void check_engines(const HotloadConfig& c, const SnapshotsConfig& snapshots, const std::string& path, Report& report) {
+  if (!c.endpoint.url.empty()) report.add(path + ".endpoint.url", "engines have addresses of their own; give no url");
+  const bool sound = report.sound({path + ".weights_from", path + ".puller", path + ".checkpoint_dir"});
+  if (!sound) return;
+  if (c.weights_from == WeightsFrom::ebb_pull) {
+    std::string url = c.puller;
+    if (const auto at = url.find("{host}"); at != std::string::npos) url.replace(at, 6, "localhost");
+    if (c.puller.empty()) {
+      report.add(path + ".puller", "weights_from: ebb_pull needs its URL, such as http://{host}:8475");
+    } else if (const auto fault = fault_of_url(url)) {
+      report.add(path + ".puller", *fault);
+    }
+  } else if (!c.puller.empty()) {
+    report.add(path + ".puller", "puller belongs to weights_from: ebb_pull");
+  }
+  if (c.weights_from == WeightsFrom::engine && c.kind == HotloadKind::vllm) {
+    report.add(path + ".weights_from", "vLLM has no /pull_weights; weights_from is store or ebb_pull");
+  } else if ((c.weights_from == WeightsFrom::engine) == c.checkpoint_dir.empty()) {
+    report.add(path + ".checkpoint_dir", "weights_from: engine, and nothing else, needs a checkpoint_dir");
+  }
+  const bool bucket = snapshots.store.empty() || snapshots.store.front() != '/';
+  if (bucket && c.weights_from != WeightsFrom::ebb_pull) {
+    report.add(path + ".weights_from",
+               "engines read directories: with a store that is none they need weights_from: ebb_pull");
+  }
+}
+
+void check_hotload(const HotloadConfig& c, const SnapshotsConfig& snapshots, const std::string& path,
+                   Report& report) {
+  if (!report.sound({path, path + ".kind"}) || c.kind == HotloadKind::none) return;
+  check_endpoint(c.endpoint, path + ".endpoint", report);
+  is_vendor(c.kind) ? check_vendor(c, path, report) : check_engines(c, snapshots, path, report);
+  if (const std::string why = refusal_of(c, snapshots); !why.empty()) report.add(path + ".kind", why);
+}
+
+void check_elsewhere(const JobConfig& job, const std::string& path, Report& report) {
+  std::set<std::string> names;
+  for (const DeploymentConfig& deployment : job.deployments) names.insert(deployment.pool.value);
+  for (std::size_t i = 0; i < job.snapshots.elsewhere.size(); ++i) {
+    const ElsewhereConfig& one = job.snapshots.elsewhere[i];
+    const std::string here = at(path, i);
+    if (report.sound({here + ".name"}) && (!is_name(one.name) || !names.insert(one.name).second)) {
+      report.add(here + ".name", "a name like that of a pool, and none that another deployment of the job has, got " +
+                                     in_quotes(one.name));
+    }
+    check_hotload(one.hotload, job.snapshots, here + ".hotload", report);
+    if (!report.sound({here + ".engines", here + ".hotload.kind"})) continue;
+    if (one.hotload.kind == HotloadKind::none) {
+      report.add(here + ".hotload", "who loads the weights there? hotload.kind is needed");
+    } else if (is_vendor(one.hotload.kind) != one.engines.empty()) {
+      report.add(here + ".engines", "vllm and sglang, and nobody else, need the engines' URLs");
+    }
+    for (const std::string& url : one.engines) {
+      if (const auto fault = fault_of_url(url)) report.add(here + ".engines", *fault);
+    }
+  }
+}
+
 }  // namespace
 
 void check_snapshots(const JobConfig& job, const std::string& path, Report& report) {
   const SnapshotsConfig& c = job.snapshots;
   if (!c.store.empty() && report.sound({path + ".store"})) {
     if (const std::string fault = store_fault(c.store); !fault.empty()) report.add(path + ".store", fault);
+  }
+  check_s3(c, path + ".s3", report);
+  if (c.enabled && report.sound({path + ".hotload.kind"})) {
+    if (c.hotload.kind == HotloadKind::none) {
+      report.add(path + ".hotload", "enabled needs hotload.kind: who loads the weights into the job's replicas?");
+    } else if (is_vendor(c.hotload.kind)) {
+      report.add(path + ".hotload.kind", "a vendor's replicas are no fleet's here: name its deployment in elsewhere");
+    }
+    check_hotload(c.hotload, c, path + ".hotload", report);
+    check_elsewhere(job, path + ".elsewhere", report);
   }
   if (c.retry_max < c.retry_first && report.sound({path + ".retry_max", path + ".retry_first"})) {
     report.add(path + ".retry_max", "retry_max must be at least retry_first, got " + to_text(c.retry_max) +

@@ -24,32 +24,6 @@ bool is_identifier(std::string_view text) {
          std::all_of(text.begin(), text.end(), is_word_character);
 }
 
-/// What is wrong with a base URL, or nothing. The URL is repeated only where it cannot hold a secret.
-std::optional<std::string> fault_of_url(const std::string& url) {
-  const std::size_t scheme = url.rfind("http://", 0) == 0 ? 7 : url.rfind("https://", 0) == 0 ? 8 : 0;
-  if (url.find('@') != std::string::npos)
-    return "a URL must not hold a user or password: give them as basic_user and basic_password";
-  if (url.find_first_of("?#") != std::string::npos) return "a URL must end before any ? or #";
-  const std::string got = ", got " + in_quotes(url);
-  if (scheme == 0) return "a URL begins with http:// or https://" + got;
-  const std::string authority = url.substr(scheme, url.find('/', scheme) - scheme);
-  const std::size_t bracket = authority.rfind(']');
-  const std::size_t colon = authority.rfind(':');
-  const bool has_port = colon != std::string::npos && (bracket == std::string::npos || colon > bracket);
-  const std::string host = has_port ? authority.substr(0, colon) : authority;
-  const bool odd =
-      std::any_of(url.begin(), url.end(), [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == '\\'; });
-  if (host.empty() || odd || (bracket == std::string::npos && host.find(':') != std::string::npos)) {
-    return "a URL is http(s)://host:port" + got;
-  }
-  if (!has_port) return std::nullopt;
-  int port = 0;
-  const auto [end, error] = std::from_chars(authority.data() + colon + 1, authority.data() + authority.size(), port);
-  const bool whole = error == std::errc{} && end == authority.data() + authority.size();
-  if (!whole || port < 1 || port > 65'535) return "a URL's port is a number between 1 and 65535" + got;
-  return std::nullopt;
-}
-
 /// PromQL without comments and without what stands in quotes.
 std::string code_of(const std::string& query) {
   std::string out;
@@ -120,33 +94,6 @@ bool is_switch(std::string_view value) {
          word == "off";
 }
 
-void check_endpoint(const SourceConfig& source, const std::string& path, Report& report) {
-  const EndpointConfig& endpoint = source.endpoint;
-  check_secret(endpoint.bearer_token, path + ".bearer_token", report);
-  check_secret(endpoint.basic_password, path + ".basic_password", report);
-  if (!endpoint.basic_password.empty() && endpoint.basic_user.empty() && report.sound({path + ".basic_user"})) {
-    report.add(path + ".basic_password", "basic_password needs a basic_user");
-  }
-  if (!endpoint.bearer_token.empty() && !endpoint.basic_user.empty()) {
-    report.add(path + ".basic_user", "bearer_token and basic_user are two ways to log in: give one");
-  }
-  if (!endpoint.ca_file.empty() && endpoint.ca_file.front() != '/') {
-    report.add(path + ".ca_file", "ca_file must be an absolute path, got " + in_quotes(endpoint.ca_file));
-  }
-  for (const auto& [name, value] : endpoint.headers) {
-    const std::string here = path + ".headers." + name;
-    constexpr std::string_view kSpecial = "!#$%&'*+-.^_`|~";
-    const bool token = !name.empty() && std::all_of(name.begin(), name.end(), [&](char c) {
-      return is_word_character(c) || kSpecial.find(c) != std::string_view::npos;
-    });
-    if (!token || value.find('\n') != std::string::npos) {
-      report.add(here, "a header is a name of letters, digits and '-' with a value on one line");
-    } else if (names_a_secret(name)) {
-      report.add(here, "a secret must not stand in the file: use bearer_token, or basic_user and basic_password");
-    }
-  }
-}
-
 void check_prometheus(const SourceConfig& source, const std::string& path, Report& report) {
   if (report.sound({path + ".endpoint.url"})) {
     if (source.endpoint.url.empty()) {
@@ -206,6 +153,57 @@ void check_command(const std::vector<std::string>& command, const std::string& m
 
 }  // namespace
 
+std::optional<std::string> fault_of_url(const std::string& url) {
+  const std::size_t scheme = url.rfind("http://", 0) == 0 ? 7 : url.rfind("https://", 0) == 0 ? 8 : 0;
+  if (url.find('@') != std::string::npos)
+    return "a URL must not hold a user or password: give them as basic_user and basic_password";
+  if (url.find_first_of("?#") != std::string::npos) return "a URL must end before any ? or #";
+  const std::string got = ", got " + in_quotes(url);
+  if (scheme == 0) return "a URL begins with http:// or https://" + got;
+  const std::string authority = url.substr(scheme, url.find('/', scheme) - scheme);
+  const std::size_t bracket = authority.rfind(']');
+  const std::size_t colon = authority.rfind(':');
+  const bool has_port = colon != std::string::npos && (bracket == std::string::npos || colon > bracket);
+  const std::string host = has_port ? authority.substr(0, colon) : authority;
+  const bool odd =
+      std::any_of(url.begin(), url.end(), [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == '\\'; });
+  if (host.empty() || odd || (bracket == std::string::npos && host.find(':') != std::string::npos)) {
+    return "a URL is http(s)://host:port" + got;
+  }
+  if (!has_port) return std::nullopt;
+  int port = 0;
+  const auto [end, error] = std::from_chars(authority.data() + colon + 1, authority.data() + authority.size(), port);
+  const bool whole = error == std::errc{} && end == authority.data() + authority.size();
+  if (!whole || port < 1 || port > 65'535) return "a URL's port is a number between 1 and 65535" + got;
+  return std::nullopt;
+}
+
+void check_endpoint(const EndpointConfig& endpoint, const std::string& path, Report& report) {
+  check_secret(endpoint.bearer_token, path + ".bearer_token", report);
+  check_secret(endpoint.basic_password, path + ".basic_password", report);
+  if (!endpoint.basic_password.empty() && endpoint.basic_user.empty() && report.sound({path + ".basic_user"})) {
+    report.add(path + ".basic_password", "basic_password needs a basic_user");
+  }
+  if (!endpoint.bearer_token.empty() && !endpoint.basic_user.empty()) {
+    report.add(path + ".basic_user", "bearer_token and basic_user are two ways to log in: give one");
+  }
+  if (!endpoint.ca_file.empty() && endpoint.ca_file.front() != '/') {
+    report.add(path + ".ca_file", "ca_file must be an absolute path, got " + in_quotes(endpoint.ca_file));
+  }
+  for (const auto& [name, value] : endpoint.headers) {
+    const std::string here = path + ".headers." + name;
+    constexpr std::string_view kSpecial = "!#$%&'*+-.^_`|~";
+    const bool token = !name.empty() && std::all_of(name.begin(), name.end(), [&](char c) {
+      return is_word_character(c) || kSpecial.find(c) != std::string_view::npos;
+    });
+    if (!token || value.find('\n') != std::string::npos) {
+      report.add(here, "a header is a name of letters, digits and '-' with a value on one line");
+    } else if (names_a_secret(name)) {
+      report.add(here, "a secret must not stand in the file: use bearer_token, or basic_user and basic_password");
+    }
+  }
+}
+
 void check_secret(const SecretRef& secret, const std::string& path, Report& report) {
   const std::string& where = secret.where;
   const bool file = where.rfind("file:/", 0) == 0 && where.size() > 6;
@@ -216,7 +214,7 @@ void check_secret(const SecretRef& secret, const std::string& path, Report& repo
 
 void check_source(const SourceConfig& source, const std::string& path, Report& report) {
   if (!report.sound({path, path + ".kind"})) return;
-  check_endpoint(source, path + ".endpoint", report);
+  check_endpoint(source.endpoint, path + ".endpoint", report);
   if (source.kind == SourceKind::prometheus) return check_prometheus(source, path, report);
   check_scrape(source, path, report);
 }

@@ -29,6 +29,11 @@ class Hotload {
   /// crash it. An error means that nothing is known.
   virtual awaitable<Result<HotloadSeen>> look(std::vector<EngineAddress> engines, TimePoint deadline) = 0;
 
+  /// Only with `capabilities().pauses`. Brings the order's files to where its engines can load them, while they go on
+  /// generating: before the pause, so that no engine stands still for a download. Success: all of it is there. Safe to
+  /// repeat; goes on where an earlier one broke off. Errors as of `signal`.
+  virtual awaitable<Status> stage(LoadOrder order, std::vector<EngineAddress> engines, TimePoint deadline) = 0;
+
   /// Gives the order. Success: it was taken, which is long before it is done. Errors `invalid`, `denied`, `not_found`
   /// and `conflict`: it was not, and never will be. `unreachable`, `throttled`: it was not, and may be later. All else,
   /// `timeout` above all: nobody knows. The order's id is an idempotency handle where the other side has one.

@@ -23,6 +23,9 @@ struct HttpRequest {
   std::string basic_user;            ///< with basic_password: HTTP basic authentication
   std::string basic_password;
   std::string ca_file;
+  std::string sigv4;  ///< "aws:amz:REGION:s3": signed with basic_user as key id and basic_password as secret; the
+                      ///< header x-amz-content-sha256 is the caller's
+  std::string session_token;
 
   HttpRequest() = default;
   explicit HttpRequest(std::string target) : url(std::move(target)) {}

@@ -29,6 +29,12 @@ JobFleet job_fleet(const JobConfig& job, const Observation* seen, const State* s
       }
     }
   }
+  // Nobody here starts or ends those; who is not there does not answer.
+  for (const ElsewhereConfig& deployment : job.snapshots.elsewhere) {
+    for (const std::string& url : deployment.engines) {
+      out.engines[deployment.id].push_back({ReplicaId(url.substr(url.find("://") + 3)), url});
+    }
+  }
   // Told to leave, though the fleet does not show it yet.
   for (const auto& [id, lease] : state->leases) {
     const bool leaves = lease.phase == LeasePhase::draining || lease.phase == LeasePhase::lost;

@@ -25,6 +25,10 @@ awaitable<Status> signal_to(std::shared_ptr<Hotload> hotload, LoadOrder order, s
                             TimePoint deadline) {
   co_return co_await hotload->signal(std::move(order), std::move(engines), deadline);
 }
+awaitable<Status> stage_at(std::shared_ptr<Hotload> hotload, LoadOrder order, std::vector<EngineAddress> engines,
+                           TimePoint deadline) {
+  co_return co_await hotload->stage(std::move(order), std::move(engines), deadline);
+}
 awaitable<Status> pause_at(std::shared_ptr<Hotload> hotload, std::vector<EngineAddress> engines, TimePoint deadline) {
   co_return co_await hotload->pause(std::move(engines), deadline);
 }
@@ -164,30 +168,60 @@ awaitable<WeightsSeen> JobSnapshots::look(const Setting& now, const JobFleet& fl
 
 awaitable<void> JobSnapshots::send(Setting now, LoadOrder order, std::vector<EngineAddress> engines) {
   const std::shared_ptr<Hotload> hotload = now.wiring->hotloads.at(order.deployment);
-  const TimePoint deadline = parts_.clock.now() + now.snapshots().signal_timeout;
-  const bool pauses = hotload->capabilities().pauses;
   const DeploymentId deployment = order.deployment;
   const std::string id = order.id;
   LoadEvent event = LoadEvent::put_off;
-  std::string problem;
-  // All of them stand still before any is touched.
   Status done = Done();
-  if (pauses) done = co_await in_time(parts_.clock, pause_at(hotload, engines, deadline), deadline);
-  if (done.ok()) {
-    done = co_await in_time(parts_.clock, signal_to(hotload, std::move(order), engines, deadline), deadline);
-    event = event_of(done);
+  if (hotload->capabilities().pauses) {
+    // The transfer is part of the load, not of one attempt to signal.
+    const TimePoint deadline = parts_.clock.now() + now.snapshots().load_timeout;
+    done = co_await in_time(parts_.clock, stage_at(hotload, order, engines, deadline), deadline);
+    // Nothing was signalled, so nothing can be under way unheard of.
+    if (!done.ok() && event_of(done) == LoadEvent::refused) event = LoadEvent::refused;
+    if (done.ok() && !still_wanted(order, engines)) {
+      sending_.erase(deployment);
+      co_return;
+    }
   }
-  if (!done.ok()) problem = done.error().what;
-  // Nothing will happen for a while: they need not stand still for that.
-  if (pauses && event == LoadEvent::put_off) {
-    (void)co_await in_time(parts_.clock, resume_at(hotload, engines, deadline), deadline);
-  }
+  if (done.ok()) event = co_await tell(now, hotload, std::move(order), std::move(engines), done);
   sending_.erase(deployment);
+  const std::string problem = done.ok() ? "" : done.error().what;
   spdlog::info("job={} order={} answer={} problem=\"{}\"", job_.value, id,
                done.ok() ? "accepted" : to_string(done.error().code), problem);
   take(answered(state_, deployment, id, event, problem, now.snapshots(), parts_.clock.now()));
   (void)co_await record();
   poke();
+}
+
+/// What became of the order meanwhile: who drains is no longer of it, and must not be paused. False: it is over.
+bool JobSnapshots::still_wanted(LoadOrder& order, std::vector<EngineAddress>& engines) const {
+  const auto at = state_.deployments.find(order.deployment);
+  if (at == state_.deployments.end()) return false;
+  const HotLoad& load = at->second.load;
+  if (load.order.id != order.id || load.phase != LoadPhase::sending || load.order.replicas.empty()) return false;
+  order = load.order;
+  std::erase_if(engines, [&](const EngineAddress& engine) {
+    return !std::binary_search(order.replicas.begin(), order.replicas.end(), engine.replica);
+  });
+  return true;
+}
+
+awaitable<LoadEvent> JobSnapshots::tell(const Setting& now, std::shared_ptr<Hotload> hotload, LoadOrder order,
+                                        std::vector<EngineAddress> engines, Status& done) {
+  const TimePoint deadline = parts_.clock.now() + now.snapshots().signal_timeout;
+  const bool pauses = hotload->capabilities().pauses;
+  LoadEvent event = LoadEvent::put_off;
+  // All of them stand still before any is touched.
+  if (pauses) done = co_await in_time(parts_.clock, pause_at(hotload, engines, deadline), deadline);
+  if (done.ok()) {
+    done = co_await in_time(parts_.clock, signal_to(hotload, std::move(order), engines, deadline), deadline);
+    event = event_of(done);
+  }
+  // Nothing will happen for a while: they need not stand still for that.
+  if (pauses && event == LoadEvent::put_off) {
+    (void)co_await in_time(parts_.clock, resume_at(hotload, engines, deadline), deadline);
+  }
+  co_return event;
 }
 
 awaitable<void> JobSnapshots::resume(Setting now, DeploymentId deployment, std::vector<ReplicaId> names,

@@ -51,6 +51,10 @@ class JobSnapshots {
   awaitable<void> pass(Setting now);
   awaitable<WeightsSeen> look(const Setting& now, const JobFleet& fleet);
   awaitable<void> send(Setting now, LoadOrder order, std::vector<EngineAddress> engines);
+  [[nodiscard]] bool still_wanted(LoadOrder& order, std::vector<EngineAddress>& engines) const;
+  /// Pauses and signals; `done` says how it went.
+  awaitable<LoadEvent> tell(const Setting& now, std::shared_ptr<Hotload> hotload, LoadOrder order,
+                            std::vector<EngineAddress> engines, Status& done);
   awaitable<void> resume(Setting now, DeploymentId deployment, std::vector<ReplicaId> names,
                          std::vector<EngineAddress> engines);
   awaitable<void> verify(Identity identity);

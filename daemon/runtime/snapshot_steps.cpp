@@ -19,10 +19,12 @@ JobSnapshots::Setting JobSnapshots::setting() const {
   const auto at = std::find_if(jobs.begin(), jobs.end(), [&](const JobConfig& job) { return job.name == job_; });
   if (at == jobs.end() || !at->snapshots.enabled) return now;
   now.job = &*at;
-  for (const DeploymentConfig& deployment : at->deployments) {
-    const auto hotload = now.wiring->hotloads.find(deployment.id);
-    if (hotload != now.wiring->hotloads.end()) now.fleets[deployment.id] = hotload->second->capabilities();
-  }
+  const auto add = [&now](const DeploymentId& id) {
+    const auto hotload = now.wiring->hotloads.find(id);
+    if (hotload != now.wiring->hotloads.end()) now.fleets[id] = hotload->second->capabilities();
+  };
+  for (const DeploymentConfig& deployment : at->deployments) add(deployment.id);
+  for (const ElsewhereConfig& deployment : at->snapshots.elsewhere) add(deployment.id);
   return now;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "config/config.hpp"
 #include "daemon/model/ids.hpp"
 #include "daemon/ports/advisor.hpp"
 #include "daemon/ports/fleet.hpp"
@@ -28,6 +29,15 @@ struct SnapshotWiring {
   std::map<JobId, std::shared_ptr<SnapshotVerifier>> verifiers;  ///< none: the trainer's word is all there is
 };
 
+/// What a hot-load adapter was made from: a reload keeps the adapter while it is the same.
+struct HotloadSetting {
+  HotloadConfig config;
+  std::string store;
+  bool adapter = false;
+  LoadTransitionMode transition = LoadTransitionMode::async;
+  friend bool operator==(const HotloadSetting&, const HotloadSetting&) = default;
+};
+
 /// Owns the adapters. A reload makes a new one; fleets keep what they know of their replicas on disk.
 struct Wiring {
   std::map<FleetId, std::shared_ptr<Fleet>> fleets;
@@ -35,6 +45,7 @@ struct Wiring {
   std::map<JobId, std::shared_ptr<DemandSource>> demand;
   std::map<DeploymentId, std::shared_ptr<Advisor>> advisors;  ///< deployments of one service share theirs
   SnapshotWiring snapshots;
+  std::map<DeploymentId, HotloadSetting> hotload_settings;  ///< of `snapshots.hotloads`
 };
 
 }  // namespace ebb

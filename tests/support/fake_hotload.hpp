@@ -38,7 +38,8 @@ class FakeHotload final : public Hotload {
   std::map<ReplicaId, Engine> engines;
   std::vector<LoadOrder> arrived;
   std::vector<std::string> faults;  ///< what no engine should ever be told
-  int resumes = 0, resets = 0, fail_resumes = 0;
+  int resumes = 0, resets = 0, fail_resumes = 0, stages = 0, fail_stages = 0;
+  Duration stage_time{0};
 
   [[nodiscard]] HotloadCapabilities capabilities() const override { return can; }
 
@@ -62,6 +63,17 @@ class FakeHotload final : public Hotload {
       page.replicas.push_back(report);
     }
     co_return page;
+  }
+
+  awaitable<Status> stage(LoadOrder, std::vector<EngineAddress>, TimePoint) override {
+    if (any_paused()) faults.push_back("staged while engines stand still");
+    co_await clock_.sleep_until(clock_.now() + stage_time);
+    if (fail_stages > 0) {
+      --fail_stages;
+      co_return Error{ErrorCode::unreachable, "no puller", true};
+    }
+    ++stages;
+    co_return Done();
   }
 
   awaitable<Status> signal(LoadOrder order, std::vector<EngineAddress>, TimePoint) override {

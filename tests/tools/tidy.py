@@ -66,6 +66,8 @@ LIBRARIES = {
     "curl/": ("adapters/http/", "daemon/app.cpp", "tests/"),  # the app: curl_global_init, once
     "sqlite3.h": ("daemon/runtime/", "tests/"),
     "prometheus/": ("daemon/runtime/", "tests/"),
+    "zstd.h": ("daemon/pull/", "tests/"),
+    "xxhash.h": ("daemon/pull/", "tests/"),
 }
 
 # (rule, pattern over code without comments and strings, files it holds for, what to write instead)
