@@ -22,6 +22,7 @@ struct OracleInput {
 struct Oracle {
   double gpu_hours = 0;
   std::int64_t intervals = 0;  ///< worth starting in; each costs two scale actions
+  std::vector<int> serving;    ///< GPUs of its serving replicas, per tick; 0 where nothing counts
 };
 
 /// For every level k every maximal interval of length L in which k replicas fit yields

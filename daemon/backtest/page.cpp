@@ -28,8 +28,8 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-/// [hours, wanted, reserve, serving]; of each bucket the tick where production wants most and the one where it wants
-/// least.
+/// [hours, wanted, reserve, serving, the oracle's serving]; of each bucket the tick where production wants most and the
+/// one where it wants least.
 nlohmann::json curve_of(const World& world, const RunResult& run) {
   nlohmann::json rows = nlohmann::json::array();
   const std::size_t ticks = world.wanted.size();
@@ -45,7 +45,8 @@ nlohmann::json curve_of(const World& world, const RunResult& run) {
     std::sort(kept.begin(), kept.end());
     kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
     for (const std::size_t i : kept) {
-      rows.push_back({static_cast<double>(i) * hours, world.wanted[i] * each, run.reserve[i], run.serving[i]});
+      rows.push_back({static_cast<double>(i) * hours, world.wanted[i] * each, run.reserve[i], run.serving[i],
+                      world.oracle.serving[i]});
     }
   }
   return rows;
@@ -56,10 +57,10 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const pick = document.getElementById("run");
 data.runs.forEach((run, i) => pick.add(new Option(run.name, i)));
 const chart = new Dygraph(document.getElementById("chart"), data.runs[0].rows, {
-  labels: ["hours", "production wants", "reserve", "RL serving"], stepPlot: true, fillGraph: false, legend: "always",
-  colors: ["#2563d8", "#9aa0a8", "#d06a10"], xlabel: "hours", ylabel: "GPUs", labelsSeparateLines: false,
+  labels: ["hours", "production wants", "reserve", "RL serving", "oracle"], stepPlot: true, fillGraph: false, legend: "always",
+  colors: ["#2563d8", "#9aa0a8", "#d06a10", "#3a9a5c"], xlabel: "hours", ylabel: "GPUs", labelsSeparateLines: false,
   valueRange: [0, data.gpus * 1.02], strokeWidth: 1.4, labelsDiv: document.getElementById("legend"),
-  series: {"reserve": {strokePattern: [4, 3]}}
+  series: {"reserve": {strokePattern: [4, 3]}, "oracle": {strokePattern: [2, 2]}}
 });
 pick.onchange = () => chart.updateOptions({file: data.runs[pick.value].rows});
 document.getElementById("whole").onclick = () => chart.resetZoom();

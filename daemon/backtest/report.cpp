@@ -35,15 +35,17 @@ std::string table(const Comparison& comparison) {
   const World& world = comparison.world;
   const bool external = world.external();
   std::vector<Row> rows{{"policy", "efficiency", "goodput", "GPU-hours", external ? "attributable" : "shortfall",
-                         "short minutes", "actions", "flaps", "reclaim p99", "wasted", "blind"}};
+                         "short minutes", "unmet", "of it without RL", "actions", "flaps", "reclaim p99", "wasted",
+                         "blind"}};
   for (const RunResult& run : comparison.runs) {
     rows.push_back({run.name, percent(efficiency(run, world.oracle)), percent(goodput(run, world.oracle)),
                     fmt::format("{:.0f}", run.harvested_gpu_hours), small(run.shortfall.attributable),
-                    percent(run.short_minutes), fmt::format("{}", run.scale_actions), fmt::format("{}", run.flaps),
+                    percent(run.short_minutes), small(run.shortfall.total), small(run.shortfall.baseline),
+                    fmt::format("{}", run.scale_actions), fmt::format("{}", run.flaps),
                     fmt::format("{:.0f} s", run.reclaim_p99_s), fmt::format("{:.0f}", run.wasted_gpu_hours),
                     percent(run.blind_share)});
   }
-  rows.push_back({"(the future known)", "100.00 %", "", fmt::format("{:.0f}", world.oracle.gpu_hours), "0", "",
+  rows.push_back({"(the future known)", "100.00 %", "", fmt::format("{:.0f}", world.oracle.gpu_hours), "0", "", "", "",
                   fmt::format("{}", 2 * world.oracle.intervals), "", "", "", ""});
   return fmt::format("{}, {} ticks of {}, seed {}, {} GPUs, owner {}, configuration {}\n\n", comparison.trace,
                      world.need.size(), to_text(world.config.tick), comparison.seed, world.pool().gpus.count,

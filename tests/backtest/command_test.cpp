@@ -81,6 +81,7 @@ TEST_F(CommandTest, ThePageNeedsNothingFromOutside) {
   const std::string page((std::istreambuf_iterator<char>(file)), {});
   EXPECT_THAT(page, HasSubstr("<title>Ebb back-test: two-hours</title>"));
   EXPECT_THAT(page, HasSubstr("class Dygraph {}"));
+  EXPECT_THAT(page, HasSubstr("\"production wants\", \"reserve\", \"RL serving\", \"oracle\""));
   EXPECT_THAT(page, Not(HasSubstr("<script src")));
   EXPECT_THAT(page, Not(HasSubstr("<link")));
 }

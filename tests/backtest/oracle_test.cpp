@@ -53,6 +53,13 @@ TEST(Oracle, WhatRanBeforeTheCountingStartsNothing) {
   EXPECT_NEAR(gpu_seconds(in), 20, 1e-9) << "three ticks, given back, not started";
 }
 
+TEST(Oracle, ShowsWhenItsReplicasServe) {
+  EXPECT_EQ(oracle_of(input({0, 1, 1, 1, 1, 1, 0})).serving, (std::vector<int>{0, 0, 0, 1, 1, 0, 0}));
+  OracleInput in = input({0, 2, 2, 0, 2, 2, 2, 0}, 2);
+  in.gap[3] = true;
+  EXPECT_EQ(oracle_of(in).serving, (std::vector<int>{0, 0, 0, 0, 2, 2, 0, 0}));
+}
+
 /// The best over all sequences of replica counts, tick by tick: starting one costs `start` and ending one `give_back`.
 double by_search(const std::vector<int>& free, double tick_s, double start_s, double back_s) {
   const int most = *std::max_element(free.begin(), free.end());
