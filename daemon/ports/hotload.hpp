@@ -39,9 +39,10 @@ class Hotload {
   /// `timeout` above all: nobody knows. The order's id is an idempotency handle where the other side has one.
   virtual awaitable<Status> signal(LoadOrder order, std::vector<EngineAddress> engines, TimePoint deadline) = 0;
 
-  /// Only with `capabilities().pauses`. Success of a pause: every one of them has stopped between two steps, and holds
-  /// what it has. Resuming what runs is a success.
-  virtual awaitable<Status> pause(std::vector<EngineAddress> engines, TimePoint deadline) = 0;
+  /// Only with `capabilities().pauses`. Success of a pause: every one of them has stopped between two steps. What
+  /// becomes of running generations is said by the order's transition and reset: they are held, or have ended. Errors
+  /// as of `signal`; whoever was stopped by then is resumed by the caller. Resuming what runs is a success.
+  virtual awaitable<Status> pause(LoadOrder order, std::vector<EngineAddress> engines, TimePoint deadline) = 0;
   virtual awaitable<Status> resume(std::vector<EngineAddress> engines, TimePoint deadline) = 0;
 
   /// The other side forgets the chain, where it keeps one. What is gone is a success.

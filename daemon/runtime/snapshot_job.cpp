@@ -29,8 +29,9 @@ awaitable<Status> stage_at(std::shared_ptr<Hotload> hotload, LoadOrder order, st
                            TimePoint deadline) {
   co_return co_await hotload->stage(std::move(order), std::move(engines), deadline);
 }
-awaitable<Status> pause_at(std::shared_ptr<Hotload> hotload, std::vector<EngineAddress> engines, TimePoint deadline) {
-  co_return co_await hotload->pause(std::move(engines), deadline);
+awaitable<Status> pause_at(std::shared_ptr<Hotload> hotload, LoadOrder order, std::vector<EngineAddress> engines,
+                           TimePoint deadline) {
+  co_return co_await hotload->pause(std::move(order), std::move(engines), deadline);
 }
 awaitable<Status> resume_at(std::shared_ptr<Hotload> hotload, std::vector<EngineAddress> engines, TimePoint deadline) {
   co_return co_await hotload->resume(std::move(engines), deadline);
@@ -212,7 +213,11 @@ awaitable<LoadEvent> JobSnapshots::tell(const Setting& now, std::shared_ptr<Hotl
   const bool pauses = hotload->capabilities().pauses;
   LoadEvent event = LoadEvent::put_off;
   // All of them stand still before any is touched.
-  if (pauses) done = co_await in_time(parts_.clock, pause_at(hotload, engines, deadline), deadline);
+  if (pauses) {
+    done = co_await in_time(parts_.clock, pause_at(hotload, order, engines, deadline), deadline);
+    // Nothing was signalled, and it never will be: whoever stands still is resumed with the order's end.
+    if (!done.ok() && event_of(done) == LoadEvent::refused) event = LoadEvent::refused;
+  }
   if (done.ok()) {
     done = co_await in_time(parts_.clock, signal_to(hotload, std::move(order), engines, deadline), deadline);
     event = event_of(done);

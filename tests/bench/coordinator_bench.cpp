@@ -35,7 +35,8 @@ class Timed final : public Hotload {
     signalled = clock_.now();
     return engines.signal(std::move(order), std::move(all), deadline);
   }
-  awaitable<Status> pause(std::vector<EngineAddress>, TimePoint) override { co_return Done(); }
+  awaitable<Status> stage(LoadOrder, std::vector<EngineAddress>, TimePoint) override { co_return Done(); }
+  awaitable<Status> pause(LoadOrder, std::vector<EngineAddress>, TimePoint) override { co_return Done(); }
   awaitable<Status> resume(std::vector<EngineAddress>, TimePoint) override { co_return Done(); }
   awaitable<Status> reset(TimePoint) override { co_return Done(); }
 

@@ -228,6 +228,23 @@ TEST(Coordinator, ThePauseIsAlwaysFollowedByAResume) {
   EXPECT_TRUE(world.hotload->faults.empty()) << world.hotload->faults.front();
 }
 
+TEST(Coordinator, APauseThatIsRefusedEndsTheOrderAtOnceAndLeavesNobodyPaused) {
+  World world;
+  world.replicas(2);
+  world.hotload->can.pauses = true;
+  Life life(world);
+  life.run(Duration{1'100});
+  world.hotload->next_pauses = {Error{ErrorCode::invalid, "no such route", false}};
+  ASSERT_TRUE(life.publish("a").ok());
+  life.run(Duration{4'000});
+  EXPECT_EQ(life.phase("a"), "failed");
+  EXPECT_TRUE(world.hotload->arrived.empty());
+  EXPECT_FALSE(world.hotload->any_paused());
+  ASSERT_TRUE(life.publish("b").ok());
+  life.run(Duration{8'000});
+  EXPECT_EQ(life.phase("b"), "serving");
+}
+
 TEST(Coordinator, ADrainingReplicaIsResumedWhileTheOthersStillLoad) {
   World world;
   world.replicas(2);

@@ -32,6 +32,7 @@ class FakeHotload final : public Hotload {
   Duration answer_time{20};          ///< of a signal
   std::set<Identity> bad;            ///< whoever loads these fails
   std::vector<Status> next_answers;  ///< taken by the signals to come; with an error the order does not arrive
+  std::vector<Status> next_pauses;   ///< taken by the pauses to come; with an error nobody stops
   bool loses_answers = false;        ///< orders arrive, their answers do not
   bool dark = false;
   bool hangs = false;  ///< signals and resumes never come back, though orders arrive
@@ -65,14 +66,16 @@ class FakeHotload final : public Hotload {
     co_return page;
   }
 
-  awaitable<Status> stage(LoadOrder, std::vector<EngineAddress>, TimePoint) override {
-    if (any_paused()) faults.push_back("staged while engines stand still");
+  awaitable<Status> stage(LoadOrder order, std::vector<EngineAddress>, TimePoint) override {
+    // Again after a restart is no harm: it is all there.
+    if (any_paused() && !staged_.contains(order.id)) faults.push_back("staged while engines stand still");
     co_await clock_.sleep_until(clock_.now() + stage_time);
     if (fail_stages > 0) {
       --fail_stages;
       co_return Error{ErrorCode::unreachable, "no puller", true};
     }
     ++stages;
+    staged_.insert(order.id);
     co_return Done();
   }
 
@@ -90,7 +93,12 @@ class FakeHotload final : public Hotload {
     co_return Done();
   }
 
-  awaitable<Status> pause(std::vector<EngineAddress> which, TimePoint) override {
+  awaitable<Status> pause(LoadOrder, std::vector<EngineAddress> which, TimePoint) override {
+    if (!next_pauses.empty()) {
+      const Status said = next_pauses.front();
+      next_pauses.erase(next_pauses.begin());
+      if (!said.ok()) co_return said;
+    }
     for (const EngineAddress& engine : which) engines[engine.replica].paused = true;
     co_await clock_.sleep_until(clock_.now() + answer_time);
     co_return Done();
@@ -148,6 +156,7 @@ class FakeHotload final : public Hotload {
   }
 
   Clock& clock_;
+  std::set<std::string> staged_;
 };
 
 class FakeVerifier final : public SnapshotVerifier {
