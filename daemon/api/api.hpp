@@ -8,7 +8,7 @@
 namespace ebb {
 
 /// Control thread; calls may overlap. What it refers to must outlive the io_context.
-class Api {
+class Api final : public RequestHandler {
  public:
   Api(Control& control, Ledger& ledger, const Clock& clock) : parts_(control, ledger, clock) {}
   /// With what trainers ask for.
@@ -19,7 +19,7 @@ class Api {
   }
 
   /// The answer to one request; never throws. Tokens and modes come from the configuration in force at that moment.
-  awaitable<Response> handle(Request request);
+  awaitable<Response> handle(Request request) override;
 
  private:
   awaitable<Response> dispatch(Request request);

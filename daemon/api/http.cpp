@@ -79,6 +79,7 @@ const char* reason_of(int status) {
   static constexpr std::array kReasons{
       Reason{200, "OK"},
       Reason{201, "Created"},
+      Reason{202, "Accepted"},
       Reason{204, "No Content"},
       Reason{304, "Not Modified"},
       Reason{400, "Bad Request"},

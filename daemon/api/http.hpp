@@ -48,6 +48,14 @@ struct Response {
   Response() {}  // NOLINT(modernize-use-equals-default)
 };
 
+/// Whoever answers the server's requests. Control thread; calls may overlap.
+class RequestHandler {
+ public:
+  virtual ~RequestHandler() = default;
+  /// The answer to one request; never throws.
+  virtual awaitable<Response> handle(Request request) = 0;
+};
+
 /// A target taken apart. Segments and query are percent-decoded, one by one: "%2F" does not make a segment.
 struct RequestTarget {
   std::vector<std::string> segments;

@@ -85,10 +85,10 @@ using ConnectionPtr = std::shared_ptr<Connection>;
 }  // namespace
 
 struct ServerState {
-  ServerState(asio::any_io_executor executor, Api& api_, const ApiConfig& config_)
-      : api(api_), config(config_), acceptor(executor), pause(executor), empty(executor) {}
+  ServerState(asio::any_io_executor executor, RequestHandler& handler_, const ApiConfig& config_)
+      : handler(handler_), config(config_), acceptor(executor), pause(executor), empty(executor) {}
 
-  Api& api;
+  RequestHandler& handler;
   ApiConfig config;
   tcp::acceptor acceptor;
   asio::steady_timer pause;
@@ -270,7 +270,7 @@ awaitable<bool> answer(StatePtr state, ConnectionPtr connection) {
     co_return false;
   }
   const bool head_only = request->method == "HEAD";
-  Response response = co_await state->api.handle(std::move(*request));
+  Response response = co_await state->handler.handle(std::move(*request));
   if (response.stream != nullptr) {
     if (state->stopping) response.stream->close();
     co_await send_stream(connection, std::move(response), version);
@@ -340,14 +340,15 @@ awaitable<void> accept(StatePtr state) {
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::listen(asio::any_io_executor executor, const ApiConfig& config, Api& api) {
+Result<std::unique_ptr<Server>> Server::listen(asio::any_io_executor executor, const ApiConfig& config,
+                                               RequestHandler& handler) {
   const Result<tcp::endpoint> endpoint = endpoint_from(config.listen);
   if (!endpoint.ok()) return endpoint.error();
   if (!endpoint->address().is_loopback() && config.tokens.empty()) {
     return Error{ErrorCode::denied,
                  "refusing to listen on " + config.listen + ", which is beyond loopback: configure api.tokens", false};
   }
-  auto state = std::make_shared<ServerState>(executor, api, config);
+  auto state = std::make_shared<ServerState>(executor, handler, config);
   error_code error;
   state->acceptor.open(endpoint->protocol(), error);
   if (!error) state->acceptor.set_option(tcp::acceptor::reuse_address(true), error);

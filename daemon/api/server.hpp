@@ -1,11 +1,11 @@
-// The listener: HTTP/1.1 on one port. Hands whole requests to the Api and carries its answers out.
+// The listener: HTTP/1.1 on one port. Hands whole requests to a handler and carries its answers out.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <memory>
 
 #include "config/config.hpp"
-#include "daemon/api/api.hpp"
+#include "daemon/api/http.hpp"
 #include "daemon/model/result.hpp"
 
 namespace ebb {
@@ -17,9 +17,9 @@ struct ServerState;
 class Server {
  public:
   /// Listens and accepts from now on; port 0 picks a free one. `denied`: beyond loopback without tokens. `invalid`: no
-  /// address:port. `exhausted`: the port is taken. `api` must outlive the executor's context.
+  /// address:port. `exhausted`: the port is taken. `handler` must outlive the executor's context.
   static Result<std::unique_ptr<Server>> listen(boost::asio::any_io_executor executor, const ApiConfig& config,
-                                                Api& api);
+                                                RequestHandler& handler);
 
   ~Server();
   Server(const Server&) = delete;

@@ -31,8 +31,9 @@ CLOCKS = ("daemon/runtime/system_clock.cpp", "daemon/shim/clock.cpp", "tests/emu
 BEAST = ("daemon/api/server.cpp", "tests/emulators/common/http_server.cpp")
 WIRING = ("daemon/app.cpp", "daemon/app.hpp", "adapters/factory.cpp", "adapters/factory.hpp")
 # Helpers without a connection or a state, which any adapter may use; and the version's three numbers.
-SHARED = ("adapters/http/auth.hpp", "adapters/http/send_all.hpp", "adapters/exposition/number.hpp",
-          "adapters/exposition/utf8.hpp", "daemon/version.hpp")
+SHARED = ("adapters/http/auth.hpp", "adapters/http/send_all.hpp", "adapters/http/json_answer.hpp",
+          "adapters/exposition/number.hpp", "adapters/exposition/utf8.hpp", "daemon/version.hpp",
+          "adapters/engines/dialect.hpp", "adapters/engines/engine_http.hpp", "adapters/engines/memory.hpp")
 
 BELOW_ADAPTERS = ("daemon/model/", "policies/", "config/", "daemon/core/", "daemon/ports/")
 # What a folder may include besides itself. The longest prefix that fits a file counts.
@@ -49,7 +50,8 @@ LAYERS = {
     "daemon/gateway/": BELOW_ADAPTERS,
     "daemon/backtest/": BELOW_ADAPTERS,
     "daemon/api/": BELOW_ADAPTERS,
-    "daemon/pull/": ("daemon/model/", "daemon/ports/", "adapters/"),
+    "daemon/pull/": ("daemon/model/", "daemon/ports/", "daemon/api/", "daemon/runtime/", "daemon/shim/",
+                     "config/config.hpp", "adapters/http/"),
     "daemon/ctl/": ("daemon/model/", "daemon/ports/", "adapters/http/"),
     "daemon/": ("daemon/", "policies/", "config/", "adapters/"),
     "tests/emulators/": ("daemon/model/", "tests/support/"),
@@ -63,10 +65,10 @@ LIBRARIES = {
     "boost/": ("daemon/ports/", "daemon/runtime/", "daemon/api/", "daemon/gateway/", "daemon/backtest/", "daemon/pull/",
                "daemon/ctl/", "daemon/app", "daemon/main", "daemon/commands", "adapters/", "tests/", "cmake/"),
     "yaml-cpp/": ("config/", "tests/"),
-    "curl/": ("adapters/http/", "daemon/app.cpp", "tests/"),  # the app: curl_global_init, once
+    "curl/": ("adapters/http/", "daemon/pull/", "daemon/app.cpp", "tests/"),  # the app: curl_global_init, once
     "sqlite3.h": ("daemon/runtime/", "tests/"),
     "prometheus/": ("daemon/runtime/", "tests/"),
-    "zstd.h": ("daemon/pull/", "tests/"),
+    "zstd.h": ("daemon/pull/", "daemon/runtime/", "tests/"),
     "xxhash.h": ("daemon/pull/", "tests/"),
 }
 
