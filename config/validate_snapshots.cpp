@@ -29,18 +29,56 @@ std::string store_fault(const std::string& store) {
   return "a store is s3://bucket/prefix or an absolute path, without credentials or parameters";
 }
 
+bool is_region(const std::string& region) {
+  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  return !region.empty() && std::all_of(region.begin(), region.end(), fits);
+}
+
+/// "http://127.0.0.1:9000", "http://[::1]": no bucket's name can stand before such a host.
+bool is_address(const std::string& endpoint) {
+  const std::size_t host = endpoint.find("//") + 2;
+  return endpoint[host] == '[' || endpoint.find_first_not_of("0123456789.", host) == endpoint.find(':', host);
+}
+
+void check_s3_endpoint(const SnapshotsConfig& c, const std::string& path, Report& report) {
+  const S3Config& s3 = c.s3;
+  if (!report.sound({path + ".endpoint", path + ".path_style"})) return;
+  if (!s3.endpoint.empty()) {
+    if (const auto fault = fault_of_url(s3.endpoint)) return report.add(path + ".endpoint", *fault);
+    if (s3.endpoint.find('/', s3.endpoint.find("//") + 2) != std::string::npos) {
+      return report.add(path + ".endpoint", "an S3 endpoint ends after its port; bucket and prefix stand in store");
+    }
+    if (!s3.path_style && is_address(s3.endpoint)) {
+      return report.add(path + ".endpoint", "no bucket's name can stand before an address: path_style: true is needed");
+    }
+  }
+  const bool tls = s3.endpoint.rfind("http://", 0) != 0;
+  const std::string bucket = c.store.substr(5, c.store.find('/', 5) - 5);
+  if (tls && !s3.path_style && bucket.find('.') != std::string::npos) {
+    report.add(path, "no certificate fits a host name with this bucket's dot: path_style: true is needed");
+  }
+}
+
 void check_s3(const SnapshotsConfig& c, const std::string& path, Report& report) {
   const S3Config& s3 = c.s3;
-  if (!s3.endpoint.empty() && report.sound({path + ".endpoint"})) {
-    if (const auto fault = fault_of_url(s3.endpoint)) report.add(path + ".endpoint", *fault);
+  if (!report.sound({path})) return;
+  if (c.store.rfind("s3://", 0) != 0) {
+    if (s3 != S3Config()) report.add(path, "s3 belongs to a store that is s3://bucket/prefix");
+    return;
+  }
+  check_s3_endpoint(c, path, report);
+  if (!is_region(s3.region) && report.sound({path + ".region"})) {
+    report.add(path + ".region", "a region is made of a-z, 0-9 and '-', got " + in_quotes(s3.region));
   }
   check_secret(s3.access_key_id, path + ".access_key_id", report);
   check_secret(s3.secret_access_key, path + ".secret_access_key", report);
   check_secret(s3.session_token, path + ".session_token", report);
-  if (s3.access_key_id.empty() != s3.secret_access_key.empty() &&
-      report.sound({path + ".access_key_id", path + ".secret_access_key"})) {
+  const bool keys_sound = report.sound({path + ".access_key_id", path + ".secret_access_key"});
+  if (s3.access_key_id.empty() != s3.secret_access_key.empty() && keys_sound) {
     report.add(path + (s3.access_key_id.empty() ? ".secret_access_key" : ".access_key_id"),
                "access_key_id and secret_access_key belong together");
+  } else if (s3.access_key_id.empty() && !s3.session_token.empty() && keys_sound) {
+    report.add(path + ".session_token", "a session_token belongs to an access_key_id and a secret_access_key");
   }
   if (!s3.ca_file.empty() && s3.ca_file.front() != '/') {
     report.add(path + ".ca_file", "ca_file must be an absolute path, got " + in_quotes(s3.ca_file));
@@ -90,8 +128,7 @@ void check_engines(const HotloadConfig& c, const SnapshotsConfig& snapshots, con
   }
 }
 
-void check_hotload(const HotloadConfig& c, const SnapshotsConfig& snapshots, const std::string& path,
-                   Report& report) {
+void check_hotload(const HotloadConfig& c, const SnapshotsConfig& snapshots, const std::string& path, Report& report) {
   if (!report.sound({path, path + ".kind"}) || c.kind == HotloadKind::none) return;
   check_endpoint(c.endpoint, path + ".endpoint", report);
   is_vendor(c.kind) ? check_vendor(c, path, report) : check_engines(c, snapshots, path, report);
@@ -128,7 +165,10 @@ void check_snapshots(const JobConfig& job, const std::string& path, Report& repo
   if (!c.store.empty() && report.sound({path + ".store"})) {
     if (const std::string fault = store_fault(c.store); !fault.empty()) report.add(path + ".store", fault);
   }
-  check_s3(c, path + ".s3", report);
+  if (report.sound({path + ".store"})) check_s3(c, path + ".s3", report);
+  if (c.prune_after > Duration{0} && c.store.empty() && report.sound({path + ".prune_after", path + ".store"})) {
+    report.add(path + ".prune_after", "prune_after needs the store that it deletes from");
+  }
   if (c.enabled && report.sound({path + ".hotload.kind"})) {
     if (c.hotload.kind == HotloadKind::none) {
       report.add(path + ".hotload", "enabled needs hotload.kind: who loads the weights into the job's replicas?");

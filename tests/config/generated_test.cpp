@@ -65,6 +65,7 @@ services:
 jobs:
   - name: rl
     deployments: [{pool: main, fleet: here, command: [my-engine, --port, "{port}"]}]
+    snapshots: {elsewhere: [{name: there}]}
 api: {tokens: [{name: admin, secret: "env:EBB_TOKEN"}]}
 backtest: {signals: [{signal: in_flight}], policies: [{name: hpa}]}
 )";
