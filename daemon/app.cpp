@@ -28,6 +28,7 @@
 #include "daemon/runtime/sd_notify.hpp"
 #include "daemon/runtime/signals.hpp"
 #include "daemon/runtime/snapshot_coordinator.hpp"
+#include "daemon/runtime/snapshot_pruner.hpp"
 #include "daemon/runtime/sqlite_ledger.hpp"
 #include "daemon/runtime/system_clock.hpp"
 #include "daemon/runtime/telemetry.hpp"
@@ -68,6 +69,9 @@ class App final : public Control {
                      {clock_, *ledger_, [this] { return live_.current(); },
                       [this] { return std::shared_ptr<const SnapshotWiring>(wiring_, &wiring_->snapshots); },
                       [this](const JobConfig& job) { return fleet_of(job); }, [this] { loop_.poke(); }}),
+        pruner_(io_.get_executor(),
+                {clock_, *ledger_, coordinator_, [this] { return live_.current(); },
+                 [this] { return std::shared_ptr<const SnapshotWiring>(wiring_, &wiring_->snapshots); }}),
         api_(*this, *ledger_, clock_, coordinator_, *ledger_) {}
 
   int run();
@@ -105,6 +109,7 @@ class App final : public Control {
   Board board_;
   ControlLoop loop_;
   SnapshotCoordinator coordinator_;
+  SnapshotPruner pruner_;
   Api api_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<Signals> signals_;
@@ -149,6 +154,7 @@ awaitable<void> App::main() {
     stop();
   }
   coordinator_.start();
+  spawn(io_.get_executor(), pruner_.run());
   co_await loop_.run(std::move(state));
   Event ended;
   ended.at = clock_.now();
@@ -266,6 +272,7 @@ void App::stop() {
   spdlog::info("stopping=\"replicas are left running\"");
   systemd_.stopping();
   coordinator_.stop();
+  pruner_.stop();
   loop_.stop();
 }
 

@@ -13,6 +13,8 @@
 #include <system_error>
 #include <utility>
 
+#include "adapters/http/curl_request.hpp"
+
 namespace ebb {
 
 /// One request on its way. Lives on the worker thread once it has left the inbox.
@@ -68,48 +70,6 @@ struct CurlWorker::Transfer {
     response.headers[std::move(name)] = empty ? std::string() : std::string(line.substr(first, last - first + 1));
   }
 };
-
-namespace {
-
-Error error_of(CURLcode code, std::string text) {
-  if (text.empty()) text = curl_easy_strerror(code);
-  switch (code) {
-    case CURLE_OPERATION_TIMEDOUT: return {ErrorCode::timeout, std::move(text), true};
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_SSL_CACERT_BADFILE: return {ErrorCode::invalid, std::move(text), false};
-    case CURLE_PEER_FAILED_VERIFICATION: return {ErrorCode::unreachable, std::move(text), false};
-    case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_BAD_CONTENT_ENCODING:
-    case CURLE_HTTP2:
-    case CURLE_HTTP2_STREAM:
-    case CURLE_HTTP3:
-    case CURLE_WRITE_ERROR: return {ErrorCode::malformed, std::move(text), true};
-    case CURLE_OUT_OF_MEMORY: return {ErrorCode::exhausted, std::move(text), true};
-    default: return {ErrorCode::unreachable, std::move(text), true};
-  }
-}
-
-/// A proxy from the environment is for the world outside, not for what runs beside us.
-bool is_loopback(const std::string& url) {
-  CURLU* parsed = curl_url();
-  char* host = nullptr;
-  bool loopback = false;
-  if (curl_url_set(parsed, CURLUPART_URL, url.c_str(), 0) == CURLUE_OK &&
-      curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
-    const std::string_view name(host);
-    loopback = name == "localhost" || name == "[::1]" || name.starts_with("127.");
-  }
-  curl_free(host);
-  curl_url_cleanup(parsed);
-  return loopback;
-}
-
-bool printable(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
-}
-
-}  // namespace
 
 CurlWorker::CurlWorker(CurlOptions options) : options_(std::move(options)) {
   curl_global_init(CURL_GLOBAL_DEFAULT);  // counted, and safe from any thread since 7.84
@@ -245,7 +205,13 @@ bool CurlWorker::configure(Transfer& transfer) const {
     const std::string line = value.empty() ? name + ";" : name + ": " + value;
     transfer.headers = curl_slist_append(transfer.headers, line.c_str());
   }
-  transfer.headers = curl_slist_append(transfer.headers, "Expect:");  // no extra round trip before a body
+  if (!request.session_token.empty()) {
+    if (!printable(request.session_token)) return false;
+    const std::string line = "x-amz-security-token: " + request.session_token;
+    transfer.headers = curl_slist_append(transfer.headers, line.c_str());
+  }
+  // No extra round trip before a body. A signature would cover it although it is not sent.
+  if (request.sigv4.empty()) transfer.headers = curl_slist_append(transfer.headers, "Expect:");
   const auto total_ms = static_cast<long>(std::max<Duration::rep>(request.timeout.count(), 1));
   const auto connect_ms = static_cast<long>(std::max<Duration::rep>(options_.connect_timeout.count(), 1));
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -266,17 +232,15 @@ bool CurlWorker::configure(Transfer& transfer) const {
   curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
   if (is_loopback(request.url)) curl_easy_setopt(easy, CURLOPT_PROXY, "");
   if (!request.ca_file.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, request.ca_file.c_str());
-  if (!request.basic_user.empty()) {
-    curl_easy_setopt(easy, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
-    curl_easy_setopt(easy, CURLOPT_USERNAME, request.basic_user.c_str());
-    curl_easy_setopt(easy, CURLOPT_PASSWORD, request.basic_password.c_str());
-  }
+  authenticate(easy, request);
   const bool sends_body =
       !request.body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
   if (sends_body) {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request.body.data());
   }
+  // On a kept connection that turns out to be closed curl sends a request again, also one that may have arrived.
+  if (request.once) curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
   if (request.method == "HEAD") curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
   const bool plain = request.method == "HEAD" || (request.method == "GET" && !sends_body);
   if (!plain) curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
@@ -337,7 +301,7 @@ void CurlWorker::collect_finished() {
                         false};
       finish(std::move(transfer), error);
     } else if (code != CURLE_OK) {
-      Error error = error_of(code, transfer->text.data());
+      Error error = curl_error(code, transfer->text.data(), transfer->request.once);
       finish(std::move(transfer), std::move(error));
     } else {
       long status = 0;

@@ -26,6 +26,8 @@ struct HttpRequest {
   std::string sigv4;  ///< "aws:amz:REGION:s3": signed with basic_user as key id and basic_password as secret; the
                       ///< header x-amz-content-sha256 is the caller's
   std::string session_token;
+  bool once = false;  ///< on a connection of its own: no transport sends it a second time, and `unreachable` then says
+                      ///< that it was not sent at all; a connection that broke later is `internal`
 
   HttpRequest() = default;
   explicit HttpRequest(std::string target) : url(std::move(target)) {}

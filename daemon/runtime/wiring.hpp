@@ -11,6 +11,7 @@
 #include "daemon/ports/fleet.hpp"
 #include "daemon/ports/hotload.hpp"
 #include "daemon/ports/metric_source.hpp"
+#include "daemon/ports/snapshot_store.hpp"
 #include "daemon/ports/snapshot_verifier.hpp"
 
 namespace ebb {
@@ -26,6 +27,7 @@ class DemandSource {
 /// The adapters of the jobs that have snapshots.
 struct SnapshotWiring {
   std::map<DeploymentId, std::shared_ptr<Hotload>> hotloads;
+  std::map<JobId, std::shared_ptr<SnapshotStore>> stores;        ///< none: nothing is looked at or deleted
   std::map<JobId, std::shared_ptr<SnapshotVerifier>> verifiers;  ///< none: the trainer's word is all there is
 };
 
@@ -38,6 +40,14 @@ struct HotloadSetting {
   friend bool operator==(const HotloadSetting&, const HotloadSetting&) = default;
 };
 
+/// What a job's store was made from; as above.
+struct StoreSetting {
+  std::string store;
+  S3Config s3;
+  bool adapter = false;
+  friend bool operator==(const StoreSetting&, const StoreSetting&) = default;
+};
+
 /// Owns the adapters. A reload makes a new one; fleets keep what they know of their replicas on disk.
 struct Wiring {
   std::map<FleetId, std::shared_ptr<Fleet>> fleets;
@@ -46,6 +56,7 @@ struct Wiring {
   std::map<DeploymentId, std::shared_ptr<Advisor>> advisors;  ///< deployments of one service share theirs
   SnapshotWiring snapshots;
   std::map<DeploymentId, HotloadSetting> hotload_settings;  ///< of `snapshots.hotloads`
+  std::map<JobId, StoreSetting> store_settings;             ///< of `snapshots.stores`
 };
 
 }  // namespace ebb
