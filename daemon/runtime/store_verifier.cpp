@@ -39,6 +39,16 @@ constexpr std::int64_t kIndexMax = 256 << 20;
 
 Verdict waiting(std::string reason) { return {Verdict::Kind::waiting, std::move(reason), 0}; }
 
+/// What uploaders wrote goes to logs and terminals.
+std::string one_line(std::string text) {
+  constexpr std::size_t kMost = 500;
+  if (text.size() > kMost) text.resize(kMost);
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7F) c = ' ';
+  }
+  return text;
+}
+
 /// What every step of one look needs.
 struct Look {
   std::shared_ptr<SnapshotStore> store;
@@ -334,8 +344,10 @@ awaitable<Verdict> StoreVerifier::verify(Snapshot snapshot, std::optional<Snapsh
   std::vector<awaitable<Verdict>> tasks;
   tasks.push_back(look_at(store_, adapter_, std::move(snapshot), std::move(parent), inner, clock_, memory_));
   std::vector<std::optional<Verdict>> verdicts = co_await gather(clock_, std::move(tasks), until);
-  if (verdicts[0]) co_return std::move(*verdicts[0]);
-  co_return waiting("the store does not answer in time");
+  if (!verdicts[0]) co_return waiting("the store does not answer in time");
+  Verdict verdict = std::move(*verdicts[0]);
+  verdict.reason = one_line(std::move(verdict.reason));
+  co_return verdict;
 }
 
 }  // namespace ebb
