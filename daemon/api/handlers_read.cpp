@@ -7,6 +7,7 @@
 #include "daemon/api/fields.hpp"
 #include "daemon/api/routes.hpp"
 #include "daemon/api/views.hpp"
+#include "daemon/core/hotload.hpp"
 
 namespace ebb::handlers {
 namespace {
@@ -16,6 +17,26 @@ constexpr std::uint64_t kPointsMax = 3'600;
 
 /// Most routes take no parameters; one that is misspelt should say so rather than be ignored.
 std::optional<Response> no_parameters(const Call& call) { return refused(QueryFields(call.query).finish()); }
+
+/// What each replica of a job with snapshots has, and whether it may serve with it.
+JobsWeights weights_of(const ApiParts& parts, const Config& config) {
+  JobsWeights out;
+  for (const JobConfig& job : config.jobs) {
+    if (!job.snapshots.enabled || parts.snapshots == nullptr) continue;
+    auto& shown = out[job.name];
+    const Result<WeightsView> known = parts.snapshots->weights(job.name);
+    if (!known.ok()) continue;
+    for (const auto& [deployment, weights] : known->weights->deployments) {
+      const auto fleet = known->fleets.find(deployment);
+      if (fleet == known->fleets.end()) continue;
+      for (const auto& [name, replica] : weights.replicas) {
+        const bool serves = may_serve(known->weights->chain, replica, job.snapshots, fleet->second);
+        shown[name] = WeightsShown{replica.loaded.value, serves};
+      }
+    }
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -39,13 +60,13 @@ Response jobs(const ApiParts&, const Call& call) {
   return json_response(jobs_view(call.view));
 }
 
-Response replicas(const ApiParts&, const Call& call) {
+Response replicas(const ApiParts& parts, const Call& call) {
   QueryFields fields(call.query);
   ReplicaFilter filter;
   filter.deployment = fields.text("deployment").value_or("");
   filter.phase = fields.text("phase").value_or("");
   if (auto refusal = refused(fields.finish())) return *refusal;
-  return json_response(replicas_view(call.view, filter));
+  return json_response(replicas_view(call.view, filter, weights_of(parts, *call.view.config)));
 }
 
 Response history(const ApiParts& parts, const Call& call) {

@@ -34,8 +34,23 @@ struct Row {
   const Lease* lease = nullptr;
 };
 
-json row_json(const Row& row, const Owners& owners, TimePoint now) {
+/// Where requests may be sent: it answers, it does not leave, and a job's has the weights it should have.
+bool serves(const Row& row, bool of_job, const std::map<ReplicaId, WeightsShown>* weights) {
+  if (row.phase != to_string(ReplicaPhase::ready)) return false;
+  if (!of_job) return true;
+  const LeasePhase lease = row.lease == nullptr ? LeasePhase::starting : row.lease->phase;
+  if (weights == nullptr) return lease == LeasePhase::serving;
+  const auto known = weights->find(row.seen.id);
+  // The coordinator knows sooner than the next decision, which is what moves a lease.
+  return (lease == LeasePhase::serving || lease == LeasePhase::syncing) && known != weights->end() &&
+         known->second.serves;
+}
+
+json row_json(const Row& row, const Owners& owners, const JobsWeights& jobs, TimePoint now) {
   const auto owner = owners.find(row.seen.deployment);
+  const auto job = owner == owners.end() ? jobs.end() : jobs.find(JobId(owner->second.name));
+  const auto* weights = job == jobs.end() ? nullptr : &job->second;
+  const bool of_job = owner == owners.end() || owner->second.role == std::string_view("job");
   json out = json::object();
   out["id"] = row.seen.id.value;
   out["deployment"] = row.seen.deployment.value;
@@ -50,6 +65,12 @@ json row_json(const Row& row, const Owners& owners, TimePoint now) {
   out["slots"] = row.seen.slots;
   out["gpus"] = row.seen.gpus.count;
   out["detail"] = row.seen.detail;
+  out["serves"] = serves(row, of_job, weights);
+  out["weights"] = json();
+  if (weights != nullptr) {
+    const auto known = weights->find(row.seen.id);
+    if (known != weights->end() && !known->second.identity.empty()) out["weights"] = known->second.identity;
+  }
   return out;
 }
 
@@ -98,13 +119,13 @@ std::map<ReplicaId, Row> rows_of(const BoardView& view) {
 
 }  // namespace
 
-json replicas_view(const BoardView& view, const ReplicaFilter& filter) {
+json replicas_view(const BoardView& view, const ReplicaFilter& filter, const JobsWeights& weights) {
   const Owners owners = owners_of(*view.config);
   json list = json::array();
   for (const auto& [id, row] : rows_of(view)) {
     if (!filter.deployment.empty() && row.seen.deployment.value != filter.deployment) continue;
     if (!filter.phase.empty() && row.phase != filter.phase) continue;
-    list.push_back(row_json(row, owners, view.now));
+    list.push_back(row_json(row, owners, weights, view.now));
   }
   json out = json::object();
   out["replicas"] = std::move(list);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -21,8 +22,15 @@ struct ReplicaFilter {
   std::string deployment;
   std::string phase;
 };
+/// What the coordinator knows of one replica's weights.
+struct WeightsShown {
+  std::string identity;  ///< empty: none that it knows of
+  bool serves = false;   ///< they are good enough for rollouts (I8)
+};
+/// By job with snapshots, then by replica.
+using JobsWeights = std::map<JobId, std::map<ReplicaId, WeightsShown>>;
 /// Replicas that the fleets show, and those with a lease that no fleet shows (yet). Those that are gone are not listed.
-nlohmann::json replicas_view(const BoardView& view, const ReplicaFilter& filter);
+nlohmann::json replicas_view(const BoardView& view, const ReplicaFilter& filter, const JobsWeights& weights);
 
 /// In columns, since a browser draws columns; null where nothing is known. Points after `since`, thinned to at most
 /// `max` of which the newest is one.

@@ -65,6 +65,19 @@ TEST_F(ApiFixture, FiltersReplicas) {
   EXPECT_TRUE(get("/v1/replicas?phase=lost").at("replicas").empty());
 }
 
+TEST_F(ApiFixture, WithoutSnapshotsAReplicaServesOnceItIsReadyUntilItLeaves) {
+  int serving = 0;
+  const json listed = get("/v1/replicas").at("replicas");
+  for (const json& replica : listed) {
+    const bool lent = replica.at("role") == "job";
+    const bool expected = replica.at("phase") == "ready" && (!lent || replica.at("lease") == "serving");
+    EXPECT_EQ(replica.at("serves"), expected) << replica;
+    EXPECT_TRUE(replica.at("weights").is_null());
+    serving += expected ? 1 : 0;
+  }
+  EXPECT_GT(serving, 1);
+}
+
 TEST_F(ApiFixture, ListsALeaseThatNoFleetShowsYetAndNothingThatIsGone) {
   State state = *control.board.state;
   Lease asked;

@@ -118,6 +118,38 @@ TEST_F(Trainer, ALongPollIsAnsweredAfterFiftySecondsWhateverIsAsked) {
   EXPECT_EQ(answer.at("phase"), "loading");
 }
 
+TEST_F(Trainer, AReplicaIsShownAsServingOnceItHasTheWeightsItShouldHave) {
+  start(2);
+  auto seen = std::make_shared<Observation>();
+  FleetSeen fleet;
+  auto state = std::make_shared<State>();
+  for (const char* name : {"r0", "r1"}) {
+    fleet.replicas.push_back(testing::replica(name, kSite, ReplicaPhase::ready));
+    Lease lease;
+    lease.deployment = kSite;
+    lease.phase = LeasePhase::syncing;
+    state->leases[ReplicaId(name)] = lease;
+  }
+  seen->fleets[testing::kFleet] = Sample<FleetSeen>{fleet, clock.now()};
+  control.board.seen = seen;
+  control.board.state = state;
+  const json early = ask(200, "GET", "/v1/replicas").at("replicas");
+  for (const json& replica : early) {
+    EXPECT_EQ(replica.at("serves"), false) << "ready, but with no weights of the job";
+    EXPECT_TRUE(replica.at("weights").is_null());
+  }
+  ask(201, "POST", "/v1/jobs/rl/snapshots", R"({"identity":"a","kind":"full"})");
+  run(10'000);
+  state = std::make_shared<State>(*state);
+  state->leases[ReplicaId("r1")].phase = LeasePhase::draining;
+  control.board.state = state;
+  const json shown = ask(200, "GET", "/v1/replicas").at("replicas");
+  ASSERT_EQ(shown.size(), 2u);
+  EXPECT_EQ(shown.at(0).at("serves"), true) << "before the next decision moves its lease";
+  EXPECT_EQ(shown.at(0).at("weights"), "a");
+  EXPECT_EQ(shown.at(1).at("serves"), false) << "it is told to leave";
+}
+
 TEST_F(Trainer, BadRequestsSayWhatIsWrong) {
   start(1);
   struct Row {
