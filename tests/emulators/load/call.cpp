@@ -88,6 +88,17 @@ class StreamJudge {
     outcome_.last_token_at = now;
     if (piece != tokens_->piece(outcome_.tokens)) ++outcome_.mismatches;
     ++outcome_.tokens;
+    note_use(unix_seconds());
+  }
+
+  void note_use(double now) {
+    if (outcome_.uses.empty() || outcome_.uses.back().weights != outcome_.weights) {
+      outcome_.uses.emplace_back();
+      outcome_.uses.back().weights = outcome_.weights;
+      outcome_.uses.back().first_unix = now;
+    }
+    outcome_.uses.back().last_unix = now;
+    ++outcome_.uses.back().tokens;
   }
 
   const CallSpec& spec_;

@@ -4,6 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "tests/emulators/common/http_client.hpp"
 #include "tests/emulators/common/tokens.hpp"
@@ -29,6 +30,14 @@ enum class CallEnd {
 };
 const char* to_string(CallEnd end);
 
+/// Tokens in a row that came from the same weights.
+struct WeightsUse {
+  std::string weights;
+  int tokens = 0;
+  double first_unix = 0;
+  double last_unix = 0;
+};
+
 struct CallOutcome {
   CallEnd end = CallEnd::unavailable;
   int status = 0;             ///< HTTP status, 0 if none came
@@ -36,7 +45,8 @@ struct CallOutcome {
   int mismatches = 0;         ///< tokens other than the deterministic function's
   double first_token_at = 0;  ///< monotonic seconds; only with tokens > 0
   double last_token_at = 0;
-  std::string weights;  ///< system_fingerprint of the last event
+  std::string weights;           ///< system_fingerprint of the last event
+  std::vector<WeightsUse> uses;  ///< more than one where weights changed in the middle
   std::string detail;
 };
 

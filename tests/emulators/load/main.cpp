@@ -71,6 +71,7 @@ void declare_rollouts(CLI::App& app, Options& o) {
   app.add_option("--sigma", r.sigma, "of the logarithm of lengths")->check(CLI::Range(0.0, 3.0));
   app.add_option("--timeout", o.rollout_timeout, "of one attempt")->capture_default_str();
   app.add_option("--duration", o.duration, "0s: until SIGTERM")->capture_default_str();
+  app.add_option("--rollouts", r.rollouts, "JSON lines: each attempt, its replica and the weights of its tokens");
 }
 
 void check(const Status& status) {

@@ -27,6 +27,8 @@ RolloutLoad::RolloutLoad(asio::io_context& io, RolloutConfig config)
 Status RolloutLoad::prepare() {
   const Status opened = series_.open(config_.output.series);
   if (!opened) return opened;
+  const Status listed = attempts_.open(config_.rollouts);
+  if (!listed) return listed;
   return discovery_.prepare();
 }
 
@@ -86,9 +88,13 @@ awaitable<void> RolloutLoad::rollout(CallSpec spec) {
     };
     router_.began(*to);
     ++in_flight_;
+    const double began_unix = unix_seconds();
+    // Ports are used again: the name is the one of now.
+    const std::string replica = discovery_.name_of(*to);
     const CallOutcome outcome = co_await call_replica(*to, spec, std::move(on_token));
     --in_flight_;
     router_.ended(*to);
+    write_attempt(replica, began_unix, outcome);
     if (stopped_) break;
     ended = note(outcome, began);
     if (outcome.end == CallEnd::refused) co_await pause(0.2);  // a wrong model must not become a storm of requests
@@ -96,6 +102,23 @@ awaitable<void> RolloutLoad::rollout(CallSpec spec) {
   }
   --alive_;
   changed_.notify();
+}
+
+void RolloutLoad::write_attempt(const std::string& replica, double began_unix, const CallOutcome& outcome) {
+  if (config_.rollouts.empty()) return;
+  nlohmann::json uses = nlohmann::json::array();
+  for (const WeightsUse& use : outcome.uses) {
+    uses.push_back({{"weights", use.weights},
+                    {"tokens", use.tokens},
+                    {"first_unix", use.first_unix},
+                    {"last_unix", use.last_unix}});
+  }
+  const nlohmann::json line{{"replica", replica},
+                            {"began_unix", began_unix},
+                            {"end", to_string(outcome.end)},
+                            {"mismatches", outcome.mismatches},
+                            {"uses", std::move(uses)}};
+  attempts_.write(line.dump());
 }
 
 bool RolloutLoad::note(const CallOutcome& outcome, double began) {

@@ -13,6 +13,8 @@ namespace ebb::emulator {
 struct RolloutConfig {
   DiscoveryConfig discovery;
   OutputConfig output;
+  std::string
+      rollouts;  ///< JSON lines, one for each attempt: which replica, which weights made its tokens; empty: none
   std::string model = "stand-in";
   int per_replica = 8;  ///< rollouts in flight per serving replica
   int total = 0;        ///< instead of per_replica: so many whatever the replicas
@@ -45,6 +47,7 @@ class RolloutLoad {
   [[nodiscard]] int wanted() const;
   /// True when the rollout is over, one way or the other.
   bool note(const CallOutcome& outcome, double began);
+  void write_attempt(const std::string& replica, double began_unix, const CallOutcome& outcome);
   void integrate();
   void write_second();
   void write_summary(bool final);
@@ -56,6 +59,7 @@ class RolloutLoad {
   Signal changed_;
   Discovery discovery_;
   LineFile series_;
+  LineFile attempts_;
   LoadReport report_;
   std::uint64_t restarts_ = 0;
   std::uint64_t lost_tokens_ = 0;

@@ -22,27 +22,42 @@ bool belongs(const nlohmann::json& item, const std::string& deployment) {
 }
 
 bool serves(const nlohmann::json& item) {
+  // Said by the daemon itself: a job's replica may be ready and still lack the weights it should have.
+  if (const auto said = item.find("serves"); said != item.end() && said->is_boolean()) return said->get<bool>();
   const std::string phase = text_of(item, "phase");
   return phase == "ready" || phase == "serving";
 }
 
 }  // namespace
 
-Result<std::vector<HostPort>> replicas_from(std::string_view text, const std::string& deployment) {
+Result<std::vector<ListedReplica>> listed_from(std::string_view text, const std::string& deployment) {
   const auto parsed = nlohmann::json::parse(text, nullptr, false);
   const Error bad{ErrorCode::malformed, "no list of replicas", true};
   if (parsed.is_discarded()) return bad;
   const bool wrapped = parsed.is_object() && parsed.contains("replicas");
   const nlohmann::json list = wrapped ? parsed.at("replicas") : parsed;
   if (!list.is_array()) return bad;
-  std::vector<HostPort> found;
+  std::vector<ListedReplica> found;
   for (const auto& item : list) {
     if (!item.is_object() || !belongs(item, deployment) || !serves(item)) continue;
     const auto address = host_port_from(text_of(item, "address"));
-    if (address) found.push_back(*address);
+    if (!address) continue;
+    ListedReplica replica;
+    replica.at = *address;
+    replica.id = text_of(item, "id");
+    found.push_back(std::move(replica));
   }
   std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
+  const auto same = [](const ListedReplica& a, const ListedReplica& b) { return a.at == b.at; };
+  found.erase(std::unique(found.begin(), found.end(), same), found.end());
+  return found;
+}
+
+Result<std::vector<HostPort>> replicas_from(std::string_view text, const std::string& deployment) {
+  const auto listed = listed_from(text, deployment);
+  if (!listed) return listed.error();
+  std::vector<HostPort> found;
+  for (const ListedReplica& replica : *listed) found.push_back(replica.at);
   return found;
 }
 
@@ -107,6 +122,11 @@ Status Discovery::prepare() {
   return Done{};
 }
 
+std::string Discovery::name_of(const HostPort& at) const {
+  const auto found = names_.find(at);
+  return found == names_.end() ? std::string() : found->second;
+}
+
 awaitable<void> Discovery::run() {
   while (!stopped_ && !config_.api.empty()) {
     co_await poll();
@@ -120,13 +140,18 @@ awaitable<void> Discovery::poll() {
     ++failures_;
     co_return;
   }
-  auto list = replicas_from(answer->body, config_.deployment);
-  if (!list) {
+  const auto listed = listed_from(answer->body, config_.deployment);
+  if (!listed) {
     ++failures_;
     co_return;
   }
-  const bool differs = *list != router_.endpoints();
-  router_.set_endpoints(std::move(*list));
+  std::vector<HostPort> list;
+  for (const ListedReplica& replica : *listed) {
+    list.push_back(replica.at);
+    names_[replica.at] = replica.id;
+  }
+  const bool differs = list != router_.endpoints();
+  router_.set_endpoints(std::move(list));
   if (differs) changed_.notify();
 }
 

@@ -13,8 +13,16 @@
 
 namespace ebb::emulator {
 
-/// The addresses of the serving replicas of `deployment` ("chat" also means "chat@pool") in an answer of
-/// GET /v1/replicas. Items it does not understand are passed over; an answer that is no list is an error.
+struct ListedReplica {
+  HostPort at;
+  std::string id;
+  friend auto operator<=>(const ListedReplica&, const ListedReplica&) = default;
+};
+
+/// The serving replicas of `deployment` ("chat" also means "chat@pool") in an answer of GET /v1/replicas, by address.
+/// Items it does not understand are passed over; an answer that is no list is an error.
+Result<std::vector<ListedReplica>> listed_from(std::string_view json, const std::string& deployment);
+/// Their addresses.
 Result<std::vector<HostPort>> replicas_from(std::string_view json, const std::string& deployment);
 
 /// No clock and no I/O: times come in, choices go out.
@@ -62,6 +70,8 @@ class Discovery {
   awaitable<void> run();
   void stop() { stopped_ = true; }
   [[nodiscard]] int failures() const { return failures_; }
+  /// The id of the replica that was last listed there; empty: never.
+  [[nodiscard]] std::string name_of(const HostPort& at) const;
 
  private:
   awaitable<void> poll();
@@ -69,6 +79,7 @@ class Discovery {
   Router& router_;
   Signal& changed_;
   HostPort api_;
+  std::map<HostPort, std::string> names_;
   int failures_ = 0;
   bool stopped_ = false;
 };

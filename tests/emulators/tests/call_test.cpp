@@ -100,6 +100,31 @@ TEST(Call, SeesAWrongToken) {
   EXPECT_EQ(outcome.mismatches, 1);
 }
 
+TEST(Call, NotesWhichWeightsMadeWhichTokens) {
+  asio::io_context io;
+  std::string events;
+  const std::vector<std::string> makers{"old", "old", "new"};
+  for (int i = 0; i < 3; ++i) {
+    const std::string& weights = makers[static_cast<std::size_t>(i)];
+    const nlohmann::json choice{{"text", TokenFunction("tell me", weights).piece(i)},
+                                {"finish_reason", i == 2 ? nlohmann::json("length") : nlohmann::json()}};
+    const nlohmann::json event{{"system_fingerprint", weights}, {"choices", nlohmann::json::array({choice})}};
+    events += "data: " + event.dump() + "\n\n";
+  }
+  Liar engine(io, events + "data: [DONE]\n\n", true);
+  CallSpec spec = short_call();
+  spec.max_tokens = 3;
+  const CallOutcome outcome = call(io, engine.at, spec);
+  EXPECT_EQ(outcome.end, CallEnd::ok);
+  EXPECT_EQ(outcome.mismatches, 0);
+  ASSERT_EQ(outcome.uses.size(), 2u);
+  EXPECT_EQ(outcome.uses[0].weights, "old");
+  EXPECT_EQ(outcome.uses[0].tokens, 2);
+  EXPECT_EQ(outcome.uses[1].weights, "new");
+  EXPECT_EQ(outcome.uses[1].tokens, 1);
+  EXPECT_LE(outcome.uses[0].last_unix, outcome.uses[1].first_unix);
+}
+
 TEST(Call, AStreamThatBreaksOffIsBrokenAndTooFewTokensAreMismatches) {
   asio::io_context io;
   const std::string token = TokenFunction("tell me", "w").piece(0);

@@ -53,6 +53,17 @@ TEST(Router, ForgetsWhoLeftAndCountsWhoStays) {
   EXPECT_FALSE(router.pick(0));
 }
 
+TEST(Replicas, ThatTheDaemonSaysDoNotServeAreLeftAlone) {
+  const auto found = listed_from(R"({"replicas":[
+      {"id":"r1","deployment":"rl@gpu","phase":"ready","serves":false,"address":"http://127.0.0.1:8001"},
+      {"id":"r2","deployment":"rl@gpu","phase":"ready","serves":true,"address":"http://127.0.0.1:8002"}]})",
+                                 "rl");
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->size(), 1u);
+  EXPECT_EQ(found->front().id, "r2");
+  EXPECT_EQ(found->front().at, at(8002));
+}
+
 TEST(Replicas, AreReadTolerantly) {
   const auto found = replicas_from(R"({"replicas":[
       {"deployment":"chat@gpu","phase":"ready","address":"http://127.0.0.1:8001"},

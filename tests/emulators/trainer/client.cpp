@@ -18,6 +18,7 @@ using nlohmann::json;
 constexpr double kRequest = 10;
 constexpr int kLongPoll = 20;
 constexpr double kPauseMax = 2;
+constexpr double kBetweenPolls = 0.02;
 constexpr std::size_t kBodyMax = 4u << 20;
 
 std::string text_of(const json& object, const char* key) {
@@ -129,6 +130,7 @@ awaitable<Result<SnapshotAnswer>> EbbClient::ended(std::string identity) {
     if (!answer) co_return answer.error();
     SnapshotAnswer snapshot = snapshot_of(*answer);
     if (snapshot.ended) co_return snapshot;
+    co_await pause(kBetweenPolls);  // a daemon that is stopping answers at once
   }
 }
 

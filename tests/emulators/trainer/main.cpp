@@ -48,6 +48,7 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--fail-at", t.fail_at, "from this step on the first increment is damaged, once");
   app.add_option("--patience", o.patience, "how long the daemon may be away")->capture_default_str();
   app.add_option("--json", t.report, "report, replaced after every step");
+  app.add_flag("!--no-check", t.check, "do not ask the replicas what they serve");
   app.add_flag("--tail", t.tail, "a line a step on standard output");
 }
 

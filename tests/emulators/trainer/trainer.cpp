@@ -129,7 +129,7 @@ awaitable<StepReport> Trainer::one_step(std::int64_t step) {
   report.phase = ended->phase;
   report.problem = ended->reason;
   if (report.phase == "serving") report.problem.clear();
-  co_await check(report);
+  if (config_.check) co_await check(report);
   co_return report;
 }
 

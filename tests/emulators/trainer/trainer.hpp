@@ -34,6 +34,7 @@ struct TrainerConfig {
   double step_s = 0;        ///< from one publication to the next, at least
   double patience_s = 120;  ///< how long the daemon may be away
   bool tail = false;        ///< a line a step on standard output
+  bool check = true;        ///< ask the replicas what they serve
 };
 
 /// One step of training and what became of its snapshot.
