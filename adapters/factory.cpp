@@ -5,9 +5,12 @@
 #include <utility>
 
 #include "adapters/advisor/exec_advisor.hpp"
+#include "adapters/directory/directory_store.hpp"
 #include "adapters/exposition/scrape_source.hpp"
 #include "adapters/process/process_fleet.hpp"
 #include "adapters/prometheus/prometheus_source.hpp"
+#include "adapters/s3/s3_store.hpp"
+#include "daemon/runtime/store_verifier.hpp"
 
 namespace ebb {
 namespace {
@@ -128,10 +131,27 @@ std::shared_ptr<Hotload> hotload_of(const HotloadConfig& config, const JobConfig
   }
 }
 
-/// How a job's snapshots are looked at. Null: nobody does.
-std::shared_ptr<SnapshotVerifier> verifier_of(const JobConfig& job, const FactoryParts& parts) {
-  (void)job, (void)parts;
-  return nullptr;
+/// Where a job's snapshots are. Null: no store is configured.
+std::shared_ptr<SnapshotStore> store_of(const SnapshotsConfig& config, const FactoryParts& parts) {
+  if (config.store.empty()) return nullptr;
+  if (config.store.front() == '/') return std::make_shared<DirectoryStore>(config.store);
+  return std::make_shared<S3Store>(config.store, config.s3, parts.http, parts.clock);
+}
+
+/// A store that is configured as before is kept, with what its verifier remembers of the chain.
+void wire_store(const JobConfig& job, const Wiring* before, const FactoryParts& parts, Wiring& wiring) {
+  const StoreSetting setting{job.snapshots.store, job.snapshots.s3, job.snapshots.adapter};
+  SnapshotWiring& now = wiring.snapshots;
+  wiring.store_settings[job.name] = setting;
+  const bool same = before != nullptr && before->store_settings.contains(job.name) &&
+                    before->store_settings.at(job.name) == setting && before->snapshots.stores.contains(job.name);
+  if (same) {
+    now.stores[job.name] = before->snapshots.stores.at(job.name);
+    now.verifiers[job.name] = before->snapshots.verifiers.at(job.name);
+  } else if (auto store = store_of(job.snapshots, parts)) {
+    now.verifiers[job.name] = std::make_shared<StoreVerifier>(store, job.snapshots.adapter, parts.clock);
+    now.stores[job.name] = std::move(store);
+  }
 }
 
 /// Those of deployments about which nothing has changed are kept: they know of updates under way.
@@ -154,7 +174,7 @@ void wire_snapshots(const Config& config, const Wiring* before, const FactoryPar
     };
     for (const DeploymentConfig& deployment : job.deployments) add(deployment.id, job.snapshots.hotload);
     for (const ElsewhereConfig& deployment : job.snapshots.elsewhere) add(deployment.id, deployment.hotload);
-    if (auto verifier = verifier_of(job, parts)) wiring.snapshots.verifiers[job.name] = std::move(verifier);
+    wire_store(job, before, parts, wiring);
   }
 }
 
@@ -193,6 +213,7 @@ void close_wiring(const Wiring& wiring) {
   for (const auto& [id, advisor] : wiring.advisors) {
     if (const auto child = std::dynamic_pointer_cast<ExecAdvisor>(advisor)) child->close();
   }
+  for (const auto& [id, store] : wiring.snapshots.stores) store->close();
 }
 
 }  // namespace ebb
