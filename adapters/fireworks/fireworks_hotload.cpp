@@ -94,13 +94,13 @@ awaitable<Result<HotloadSeen>> FireworksHotload::look(std::vector<EngineAddress>
 
 std::vector<WeightsReport> FireworksHotload::vanished() const {
   std::vector<WeightsReport> out;
-  if (!condition_.broken || wanted_.empty()) return out;
+  if (!condition_.broken || signalled_.empty()) return out;
   for (const WeightsReport& before : last_) {
-    if (before.current == wanted_) continue;
+    if (before.current == signalled_) continue;
     WeightsReport report = before;
     report.ready = false;
     report.stage = LoadStage::error;
-    report.target = wanted_;
+    report.target = signalled_;
     report.error = "it vanished: " + condition_.text;
     out.push_back(std::move(report));
   }
@@ -170,8 +170,10 @@ awaitable<Status> FireworksHotload::post(LoadOrder order, bool without_reset, Ti
   question.headers["Content-Type"] = "application/json";
   question.body = std::move(*body);
   question.once = true;
+  const Identity before = std::exchange(signalled_, order.target());
   Result<HttpResponse> answer = co_await http_.send(std::move(question));
   if (!answer.ok()) co_return answer.error();
+  if (answer->status >= 300 && answer->status < 500) signalled_ = before;
   // What the body of a success says is not documented, and nobody reads it.
   if (is_2xx(*answer)) co_return Done();
   refused = std::move(*answer);
@@ -184,7 +186,7 @@ awaitable<Status> FireworksHotload::reset(TimePoint deadline) {
   HttpRequest question = std::move(*ask);
   const Result<HttpResponse> answer = co_await http_.send(std::move(question));
   if (!answer.ok()) co_return answer.error();
-  wanted_ = Identity();
+  wanted_ = signalled_ = Identity();
   if (is_2xx(*answer) || answer->status == 404) co_return Done();
   co_return fireworks::read_error(answer->status, answer->body);
 }

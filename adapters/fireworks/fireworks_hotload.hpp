@@ -61,7 +61,8 @@ class FireworksHotload final : public Hotload {
   Options options_;
   HttpClient& http_;
   Clock& clock_;
-  Identity wanted_;             ///< signalled last, by this process
+  Identity wanted_;             ///< ordered last, of this process
+  Identity signalled_;          ///< the newest that may have been taken
   bool reset_unknown_ = false;  ///< the backend has refused the field
   fireworks::Condition condition_;
   std::vector<WeightsReport> last_;  ///< the newest that were listed

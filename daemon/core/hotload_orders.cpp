@@ -49,7 +49,11 @@ std::vector<Group> groups_of(WeightsDraft& draft, const WeightsInput& in, const 
     const WeightsReport* report = report_of(in, id, name);
     const bool serves = replica.phase == WeightsPhase::serving;
     std::vector<Snapshot> path = path_to_target(draft.state.chain, serves ? replica.loaded : Identity());
-    if (report == nullptr || report->stage == LoadStage::loading || path.empty()) continue;
+    if (report == nullptr || path.empty()) continue;
+    // One that was given up on may be at it for ever; where nobody but the vendor could end that, only a new order can.
+    const bool given_up =
+        replica.phase == WeightsPhase::failed && report->target == replica.target && !fleet.by_replica;
+    if (report->stage == LoadStage::loading && !given_up) continue;
     if (replica.phase == WeightsPhase::unknown || (serves && !replica.ready)) continue;
     if (!may_be_told(replica.phase, path.front().said.kind) || must_pause(draft.state.chain, replica, in)) continue;
     const bool failed = replica.phase == WeightsPhase::failed;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <boost/asio.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <chrono>
@@ -176,6 +177,33 @@ TEST_F(CurlClientTest, AConnectionClosedInMidBodyIsNoAnswer) {
 TEST_F(CurlClientTest, AConnectionClosedAtOnceIsUnreachable) {
   server_.put("/gone", page("", Manner::close_at_once));
   const Result<HttpResponse> answer = get(server_.url("/gone"));
+  ASSERT_FALSE(answer.ok());
+  EXPECT_EQ(answer.error().code, ErrorCode::unreachable);
+}
+
+TEST_F(CurlClientTest, WhatMayHaveArrivedIsNeverSentASecondTime) {
+  server_.put("/x", page("1"));
+  server_.put("/gone", page("", Manner::close_at_once));
+  ASSERT_TRUE(get(server_.url("/x")).ok()) << "leaves a connection to be used again";
+  HttpRequest post(server_.url("/gone"));
+  post.method = "POST";
+  post.body = "order";
+  post.once = true;
+  const Result<HttpResponse> answer = send(post);
+  ASSERT_FALSE(answer.ok());
+  EXPECT_EQ(answer.error().code, ErrorCode::internal) << "it may have been taken";
+  const auto requests = server_.requests();
+  EXPECT_EQ(std::count_if(requests.begin(), requests.end(),
+                          [](const std::string& one) { return one.find("/gone") != std::string::npos; }),
+            1);
+}
+
+TEST_F(CurlClientTest, WhatWasNeverSentSaysSo) {
+  HttpRequest post(server_.url("/"));
+  post.method = "POST";
+  post.once = true;
+  server_.stop();
+  const Result<HttpResponse> answer = send(post);
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().code, ErrorCode::unreachable);
 }

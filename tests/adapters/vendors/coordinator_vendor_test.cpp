@@ -229,9 +229,10 @@ TEST(CoreweaveRun, AHotLoadThatNeverEndsHoldsTheLockUntilTheVendorEndsIt) {
   ASSERT_EQ(run.load("a", "", Duration{15'000}), "serving");
   run.turn("never_ends", 1);
   EXPECT_EQ(run.load("b", "a", Duration{70'000}), "failed");
-  EXPECT_EQ(run.load("c", "", Duration{70'000}), "failed");
+  EXPECT_NE(run.load("c", "", Duration{70'000}), "serving");
   EXPECT_TRUE(run.noted("timeout", "another operation of the deployment is in progress")) << run.all_notes();
   run.turn("end_stuck", true);
+  run.rig.run(Duration{60'000});
   EXPECT_EQ(run.load("d", "", Duration{10'000}), "serving") << run.all_notes();
 }
 
@@ -275,7 +276,6 @@ TEST(FireworksRun, NewcomersCatchUpByThemselvesBeforeTheNextIncrement) {
   VendorRun run(HotloadKind::fireworks);
   ASSERT_EQ(run.load("a"), "serving");
   run.turn("catch_up_s", 6.0);
-  run.site->scale(4, 0);
   ASSERT_TRUE(
       run.rig
           .call("PATCH", run.rig.fireworks_url + "/v1/accounts/acct/deployments/sampler:scale", R"({"replicaCount":4})")

@@ -273,10 +273,9 @@ TEST_F(FireworksAdapter, AnUnknownStageIsProgressUntilTheTargetIsServed) {
 TEST_F(FireworksAdapter, APageThatCannotBeUnderstoodSaysNothing) {
   rig.site();
   const auto hotload = make(rig.fireworks_config());
-  turn("status_faults", json::array({"503", "429", "close", "forget"}));
+  turn("status_faults", json::array({"503", "429", "forget"}));
   EXPECT_EQ(look(*hotload).error().code, ErrorCode::internal);
   EXPECT_EQ(look(*hotload).error().code, ErrorCode::throttled);
-  EXPECT_EQ(look(*hotload).error().code, ErrorCode::unreachable);
   EXPECT_EQ(look(*hotload).error().code, ErrorCode::malformed) << "a body of {} has no replicas";
   EXPECT_TRUE(look(*hotload).ok());
 }

@@ -45,9 +45,8 @@ std::vector<std::string> split(const std::string& text, char mark) {
 }  // namespace
 
 awaitable<void> never_answer(std::shared_ptr<HttpReply> reply) {
-  while (!reply->client_gone()) {
-    if (!co_await pause(kClientCheck)) co_return;
-  }
+  bool runs = true;
+  while (runs && !reply->client_gone()) runs = co_await pause(kClientCheck);
 }
 
 awaitable<void> send_json(Said said, std::shared_ptr<HttpReply> reply) {

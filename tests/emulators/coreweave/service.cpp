@@ -445,7 +445,8 @@ awaitable<void> Service::handle(HttpRequestIn request, Reply reply) {
     co_await send_json(std::move(said), reply);
     co_return;
   }
-  if (knobs_.number("latency_s") > 0 && !co_await pause(knobs_.number("latency_s"))) co_return;
+  const double latency_s = knobs_.number("latency_s");
+  if (latency_s > 0) co_await pause(latency_s);
   advance(now_());
   const auto key = request.head.headers.find("authorization");
   const bool may = config_.key.empty() || (key != request.head.headers.end() && key->second == "Bearer " + config_.key);

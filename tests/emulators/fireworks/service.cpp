@@ -92,7 +92,8 @@ awaitable<void> Service::handle(HttpRequestIn request, Reply reply) {
     co_return;
   }
   ++requests_;
-  if (knobs_.number("latency_s") > 0 && !co_await pause(knobs_.number("latency_s"))) co_return;
+  const double latency_s = knobs_.number("latency_s");
+  if (latency_s > 0) co_await pause(latency_s);
   for (auto& [id, site] : sites_) site.advance(now_());
   if (!may(request)) {
     Said said = refusal(401, "Unauthorized: invalid API key");
@@ -252,7 +253,9 @@ awaitable<void> Service::complete(HttpRequestIn request, Reply reply) {
     waits = false;
     for (auto& [id, one] : sites_) one.advance(now_());
     said = completion(request, now_() - began, waits);
-    if (waits && (reply->client_gone() || !co_await pause(kStep))) co_return;
+    if (!waits) break;
+    if (reply->client_gone()) co_return;
+    co_await pause(kStep);
   }
   co_await send_json(std::move(said), reply);
 }
