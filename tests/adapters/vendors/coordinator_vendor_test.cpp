@@ -325,31 +325,42 @@ TEST(VendorWiring, DeploymentsElsewhereComeFromTheConfigurationAndBothServe) {
   rig.site();
   rig.coreweave.create(kUuid, 2);
   rig.clock.skip(Duration{3'000});
+  const std::string key = ", bearer_token: \"env:EBB_VENDOR_TEST_KEY\"}}\n";
+  // The job's own deployment has no engines yet.
   const std::string text =
       "mode: act\n"
+      "state_dir: " +
+      testing::TempDir() +
+      "/ebb-vendor-wiring\n"
       "pools: [{name: p, gpus: 8}]\n"
+      "fleets: [{name: f, kind: process, pool: p}]\n"
       "jobs:\n"
       "  - name: rl\n"
+      "    deployments: [{pool: p, fleet: f, max: 1, command: [engine, \"{port}\"]}]\n"
       "    snapshots:\n"
       "      enabled: true\n"
+      "      store: s3://weights/run7\n"
+      "      hotload: {kind: vllm, weights_from: ebb_pull, puller: \"http://127.0.0.1:8475\"}\n"
       "      elsewhere:\n"
       "        - name: ohio\n"
       "          hotload: {kind: fireworks, account: acct, deployment: sampler, base_model: " +
-      std::string(kModel) + ", endpoint: {url: \"" + rig.fireworks_url +
-      "\", bearer_token: \"env:EBB_VENDOR_TEST_KEY\"}}\n"
+      std::string(kModel) + ", endpoint: {url: \"" + rig.fireworks_url + "\"" + key +
       "        - name: east\n"
       "          hotload: {kind: coreweave, deployment: " +
-      std::string(kUuid) + ", endpoint: {url: \"" + rig.coreweave_url +
-      "\", bearer_token: \"env:EBB_VENDOR_TEST_KEY\"}}\n";
+      std::string(kUuid) + ", endpoint: {url: \"" + rig.coreweave_url + "\"" + key;
   const Loaded loaded = load_config_text(text, "x.yaml");
   ASSERT_TRUE(loaded.config) << to_text(loaded.problems);
   const auto config = std::make_shared<const Config>(*loaded.config);
   const FactoryParts parts{rig.io.get_executor(), rig.http, rig.clock, "/bin/shim", "/bin/host"};
   const auto wiring = make_wiring(*config, nullptr, parts);
-  ASSERT_EQ(wiring->snapshots.hotloads.size(), 2u);
+  for (const char* id : {"rl@p", "rl@ohio", "rl@east"}) {
+    ASSERT_TRUE(wiring->snapshots.hotloads.contains(DeploymentId(id))) << id;
+  }
   EXPECT_EQ(make_wiring(*config, wiring.get(), parts)->snapshots.hotloads, wiring->snapshots.hotloads)
       << "a reload that is not about them keeps them";
-  const auto snapshots = std::make_shared<const SnapshotWiring>(wiring->snapshots);
+  // Without verifiers: this is about who loads, and the store is nobody's.
+  auto snapshots = std::make_shared<SnapshotWiring>();
+  snapshots->hotloads = wiring->snapshots.hotloads;
   MemoryWeightsLedger ledger;
   SnapshotCoordinator coordinator(rig.io.get_executor(),
                                   {rig.clock, ledger, [config] { return config; }, [snapshots] { return snapshots; },
@@ -370,6 +381,7 @@ TEST(VendorWiring, DeploymentsElsewhereComeFromTheConfigurationAndBothServe) {
   }
   EXPECT_EQ(coordinator.standing(kJob)->current.size(), 4u);
   EXPECT_EQ(rig.coreweave.hot_loads().size(), 3u);
+  close_wiring(*wiring);
   rig.drop();
 }
 
