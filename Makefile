@@ -22,7 +22,8 @@ help: ## this list
 
 demo: ## a compressed day on stand-in GPUs: RL replicas go the other way of the traffic (DEMO_DURATION=90s)
 	@$(INSTALL) build demo
-	@$(MAKE) --no-print-directory compile PRESET=release TARGETS="ebbd ebbctl ebb-shim ebb-engine ebb-load"
+	@$(MAKE) --no-print-directory compile PRESET=release \
+	  TARGETS="ebbd ebbctl ebb-shim ebb-pull ebb-engine ebb-load ebb-trainer"
 	@python3 tests/demo/demo.py --build-dir build/release
 
 test: deps ## everything but the long tests: sanitizers, both compilers, real Prometheus and Chromium

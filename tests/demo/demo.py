@@ -3,6 +3,8 @@
 
     python3 tests/demo/demo.py --build-dir build/release
 
+Beside them a stand-in trainer publishes sixty snapshots, one of them damaged, and everybody loads them.
+
 Environment: DEMO_DURATION=180s  DEMO_HEADLESS=1  DEMO_KILL=1 (kill -9 the daemon half-way)  DEMO_SEED=1
 Everything listens on loopback and lives in build/demo/. Exit 0: the claims below held; 1: one of them did not.
 """
@@ -19,10 +21,12 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import screen
 import summary
+import weights
 import world
 
 LEAD_IN_S = 12  # the day's first rate, before it counts: engines start, the daemon warms up
 RESTART_S = 3   # as systemd's RestartSec= would
+AFTER_S = 60    # the trainer has so long after the day for its last steps
 
 
 def seconds(text):
@@ -63,6 +67,9 @@ class Demo:
     def run(self):
         print("Stand-ins: the engines have no GPU and no model, their speeds are configured; sockets, processes, "
               "the daemon and the load are real.")
+        print(f"The trainer publishes {weights.STEPS} snapshots: full at 1, 26 and 51 as each 25th is, increments "
+              f"between. Step {weights.FAIL_AT}\nis damaged on purpose, so step {weights.FAIL_AT + 1} must be full too.")
+        self.world.start_puller()
         self.world.start_daemon()
         self.world.wait_for_api(20)
         print(f"dashboard   {self.world.api}/")
@@ -76,7 +83,7 @@ class Demo:
 
     def watch(self):
         began = time.monotonic() + LEAD_IN_S
-        while self.world.production.poll() is None:
+        while self.world.production.poll() is None or self.trains(time.monotonic() - began):
             view = self.world.look()
             view["t"] = time.monotonic() - began
             view["day_s"] = self.day_s
@@ -86,7 +93,12 @@ class Demo:
             time.sleep(0.25)
             if view["t"] > self.day_s + 90:
                 raise RuntimeError("production load does not end")
+        self.world.keep_ledger()
         self.screen.done()
+
+    def trains(self, t):
+        """Also a trainer that is late comes to its end, within reason: what it did is judged, not how long it took."""
+        return self.world.trainer.poll() is None and t < self.day_s + AFTER_S
 
     def supervise(self, t):
         """Kills the daemon once if told to, and starts it again whenever it is gone."""
@@ -107,6 +119,9 @@ class Demo:
 
     def judge(self):
         result = summary.gather(self.home, self.world.pool_gpus, self.day_s)
+        result["weights"] = weights.gather(world.read_json(os.path.join(self.home, "trainer.json")),
+                                           weights.saved(self.home),
+                                           summary.lines(os.path.join(self.home, "attempts.jsonl")))
         result["daemon_restarts"] = self.world.daemon_starts - 1
         result["slots_held_twice"] = self.slots_twice
         result["seed"] = self.seed

@@ -39,6 +39,7 @@ class Screen:
             "errors": view["production"].get("errors", 0),
             "ttft_ms": 1000 * view["production"].get("ttft_s", {}).get("p95", 0),
             "tokens": view["rollouts"].get("tokens", 0),
+            "weights": weights_line(view),
         }
         if self.headless:
             self.line(view, numbers)
@@ -52,7 +53,8 @@ class Screen:
         sentence = view["sentence"] if view["api"] else "the daemon does not answer"
         print(f"{view['t']:6.0f} s  production {numbers['in_flight']:3d} in flight on {numbers['chat']} replicas, "
               f"TTFT p95 {numbers['ttft_ms']:.0f} ms, {numbers['errors']} errors | "
-              f"RL {numbers['rl']} replicas, {numbers['tokens']} tokens | {sentence[:160]}", flush=True)
+              f"RL {numbers['rl']} replicas, {numbers['tokens']} tokens | {numbers['weights']} | {sentence[:120]}",
+              flush=True)
 
     def draw(self, view, numbers):
         size = shutil.get_terminal_size((100, 30))
@@ -73,6 +75,7 @@ class Screen:
             f"{max(0.0, view['t']):.0f} of {view['day_s']:.0f} s   production TTFT p95 {numbers['ttft_ms']:.0f} ms, "
             f"{view['production'].get('requests', 0)} requests, {numbers['errors']} errors   "
             f"RL {numbers['tokens']} tokens, every one checked",
+            f"weights: {numbers['weights']}",
             f"why: {sentence}",
             f"     {self.notes[-1] if self.notes else ''}",
         ]
@@ -85,6 +88,17 @@ class Screen:
 
     def done(self):
         sys.stdout.flush()
+
+
+def weights_line(view):
+    """The newest snapshot that has ended, and how many replicas serve it."""
+    steps = view["trainer"].get("steps", [])
+    if not steps:
+        return "no snapshot yet"
+    last = steps[-1]
+    served = [r.get("weights") for r in view["replicas"] if r.get("role") == "job" and r.get("serves")]
+    on_it = f"{served.count(last['identity'])} of {len(served)} replicas" if view["api"] else "nobody to ask"
+    return f"step {last['step']:2d} {last['identity']} {last['kind']} {last['phase']}, {on_it}"
 
 
 def count(view, name):

@@ -3,6 +3,7 @@ import json
 import math
 import os
 
+import weights
 import world
 
 CORRELATION_BELOW = -0.7
@@ -94,7 +95,7 @@ def complaints(result):
         found.append("a slot was held twice")
     if result["replay"]["status"] != 0:
         found.append("the ledger does not replay:\n" + result["replay"]["said"])
-    return found
+    return found + weights.complaints(result["weights"])
 
 
 def report(result, path):
@@ -122,6 +123,7 @@ def report(result, path):
         ("RL replica-seconds", f"{rl['replica_seconds']:.0f}, a static split gives {static:.0f}{gain}"),
         ("correlation", "none" if correlation is None else f"{correlation:.2f} over {result['samples']} seconds"),
         ("daemon restarts", str(result["daemon_restarts"])),
+        *weights.rows(result["weights"]),
         ("replay of the ledger", result["replay"]["said"].strip().splitlines()[-1]),
     ]
     print()
@@ -131,6 +133,6 @@ def report(result, path):
     for text in found:
         print(f"FAILED: {text}")
     if not found:
-        print("production noticed nothing; RL had what production did not need.")
+        print("production noticed nothing; RL had what production did not need, and always the newest weights.")
     print(f"details: {os.path.relpath(path)}")
     return 1 if found else 0

@@ -9,6 +9,8 @@ import urllib.error
 import urllib.request
 import uuid
 
+import weights
+
 POOL_GPUS = 8
 PEAK_RPS = 30             # 1.2 s each at 40 tokens: 36 in flight at the peak, six replicas' worth
 TARGET_IN_FLIGHT = 6
@@ -76,13 +78,31 @@ jobs:
     grow_step: 2
     grow_cooldown: {grow_ms}ms
     reclaim_cooldown: {reclaim_ms}ms
+    snapshots:
+      enabled: true
+      store: {home}/store
+      hotload:
+        kind: vllm
+        weights_from: ebb_pull
+        puller: http://127.0.0.1:{pull_port}
+      cadence:
+        policy: every
+        snapshots: 25
+      max_versions_behind: 0
+      poll_interval: 100ms
+      signal_timeout: 10s
+      load_timeout: 20s
+      verify_timeout: 20s
+      settle: 3s
+      retry_first: 200ms
+      retry_max: 2s
     deployments:
       - pool: local
         fleet: here
         gpus_per_replica: 1
         min: 0
         max: {gpus}
-        command: [{engine}, --port, "{{port}}", --model, stand-in, --weights, rl-step-0,
+        command: [{engine}, --port, "{{port}}", --model, stand-in, --weights, base, --dev-mode, --load-time, 300ms,
                   --startup, 1500ms, --drain-timeout, 3s]
         health_path: /health
         start_timeout: 20s
@@ -192,6 +212,9 @@ class World:
         self.daemon_starts = 0
         self.production = None
         self.rollouts = None
+        self.trainer = None
+        self.puller = None
+        self.pull_port = free_port()
 
     def write_config(self):
         first, last = free_range(64)
@@ -200,7 +223,7 @@ class World:
             day_s=self.day_s, home=self.home, api_port=self.api_port, gpus=POOL_GPUS, first_port=first, last_port=last,
             target=TARGET_IN_FLIGHT, production_max=POOL_GPUS - 1, engine=os.path.join(self.bin, "ebb-engine"),
             quiet_ms=int(2000 * scale), stabilisation_ms=int(5000 * scale), grow_ms=int(1000 * scale),
-            reclaim_ms=int(3000 * scale))
+            reclaim_ms=int(3000 * scale), pull_port=self.pull_port)
         with open(self.config, "w") as file:
             file.write(text)
         with open(os.path.join(self.home, "run-id"), "w") as file:
@@ -218,6 +241,13 @@ class World:
         with open(self.pid_file, "w") as file:
             file.write(f"{self.daemon.pid}\n")
 
+    def start_puller(self):
+        """What brings snapshots from the store to the engines of this machine."""
+        os.makedirs(os.path.join(self.home, "store"))
+        self.puller = self.spawn("ebb-pull", [
+            os.path.join(self.bin, "ebb-pull"), "serve", "--listen", f"127.0.0.1:{self.pull_port}",
+            "--store", os.path.join(self.home, "store"), "--directory", os.path.join(self.home, "pulled")])
+
     def start_loads(self, lead_in_s):
         load = os.path.join(self.bin, "ebb-load")
 
@@ -231,7 +261,13 @@ class World:
             "--output-tokens", "40", "--prompt-tokens", "64"])
         self.rollouts = self.spawn("rollouts", [
             load, "rollouts", *out("rollouts"), "--deployment", "rl", "--per-replica", "8", "--seed", str(self.seed),
-            "--output-tokens", "60", "--sigma", "0.5"])
+            "--output-tokens", "60", "--sigma", "0.5", "--rollouts", os.path.join(self.home, "attempts.jsonl")])
+        # Sixty steps from the lead-in to shortly before the day's end.
+        step_ms = int(1000 * (lead_in_s + self.day_s - 8) / weights.STEPS)
+        self.trainer = self.spawn("trainer", [
+            os.path.join(self.bin, "ebb-trainer"), "--ebb", self.api, "--job", "rl", "--run", "demo",
+            "--steps", str(weights.STEPS), "--fail-at", str(weights.FAIL_AT), "--step-time", f"{step_ms}ms",
+            "--seed", str(self.seed), "--json", os.path.join(self.home, "trainer.json")])
 
     def get(self, path, timeout=1.0):
         """The API's answer, or None while there is none."""
@@ -270,8 +306,17 @@ class World:
             "replicas": replicas or [],
             "production": read_json(os.path.join(self.home, "production.json")),
             "rollouts": read_json(os.path.join(self.home, "rollouts.json")),
+            "trainer": read_json(os.path.join(self.home, "trainer.json")),
             "sentence": newest_sentence(self.get("/v1/decisions?limit=1")) if replicas is not None else "",
         }
+
+    def keep_ledger(self):
+        """What ebbctl says of the day's snapshots and loads, while there is a daemon to ask."""
+        def run(words):
+            return subprocess.run(words, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
+        said = weights.read_rows([os.path.join(self.bin, "ebbctl"), "--url", self.api], run)
+        with open(os.path.join(self.home, "ledger.json"), "w") as file:
+            json.dump(said, file)
 
     def replay(self):
         """What `ebbd replay` makes of the ledger: every decision of the day, recomputed."""
@@ -281,10 +326,11 @@ class World:
 
     def end_everything(self):
         """Ends load, daemon and replicas; returns the number of processes that had to be killed."""
-        for process in (self.rollouts, self.production, self.daemon):
+        everyone = (self.rollouts, self.production, self.trainer, self.daemon, self.puller)
+        for process in everyone:
             if process is not None and process.poll() is None:
                 process.terminate()
-        for process in (self.rollouts, self.production, self.daemon):
+        for process in everyone:
             if process is None:
                 continue
             try:
