@@ -320,34 +320,37 @@ TEST(FireworksRun, PodsThatWereRolledGetTheChainAgainFromItsFullSnapshot) {
               HasSubstr("set to SYNC although transition is async"));
 }
 
+std::string elsewhere_yaml(const VendorRig& rig) {
+  const std::string key = ", bearer_token: \"env:EBB_VENDOR_TEST_KEY\"}}\n";
+  // The job's own deployment has no engines yet.
+  return "mode: act\n"
+         "state_dir: " +
+         testing::TempDir() +
+         "/ebb-vendor-wiring\n"
+         "pools: [{name: p, gpus: 8}]\n"
+         "fleets: [{name: f, kind: process, pool: p}]\n"
+         "jobs:\n"
+         "  - name: rl\n"
+         "    deployments: [{pool: p, fleet: f, max: 1, command: [engine, \"{port}\"]}]\n"
+         "    snapshots:\n"
+         "      enabled: true\n"
+         "      store: s3://weights/run7\n"
+         "      hotload: {kind: vllm, weights_from: ebb_pull, puller: \"http://127.0.0.1:8475\"}\n"
+         "      elsewhere:\n"
+         "        - name: ohio\n"
+         "          hotload: {kind: fireworks, account: acct, deployment: sampler, base_model: " +
+         std::string(kModel) + ", endpoint: {url: \"" + rig.fireworks_url + "\"" + key +
+         "        - name: east\n"
+         "          hotload: {kind: coreweave, deployment: " +
+         std::string(kUuid) + ", endpoint: {url: \"" + rig.coreweave_url + "\"" + key;
+}
+
 TEST(VendorWiring, DeploymentsElsewhereComeFromTheConfigurationAndBothServe) {
   VendorRig rig;
   rig.site();
   rig.coreweave.create(kUuid, 2);
   rig.clock.skip(Duration{3'000});
-  const std::string key = ", bearer_token: \"env:EBB_VENDOR_TEST_KEY\"}}\n";
-  // The job's own deployment has no engines yet.
-  const std::string text =
-      "mode: act\n"
-      "state_dir: " +
-      testing::TempDir() +
-      "/ebb-vendor-wiring\n"
-      "pools: [{name: p, gpus: 8}]\n"
-      "fleets: [{name: f, kind: process, pool: p}]\n"
-      "jobs:\n"
-      "  - name: rl\n"
-      "    deployments: [{pool: p, fleet: f, max: 1, command: [engine, \"{port}\"]}]\n"
-      "    snapshots:\n"
-      "      enabled: true\n"
-      "      store: s3://weights/run7\n"
-      "      hotload: {kind: vllm, weights_from: ebb_pull, puller: \"http://127.0.0.1:8475\"}\n"
-      "      elsewhere:\n"
-      "        - name: ohio\n"
-      "          hotload: {kind: fireworks, account: acct, deployment: sampler, base_model: " +
-      std::string(kModel) + ", endpoint: {url: \"" + rig.fireworks_url + "\"" + key +
-      "        - name: east\n"
-      "          hotload: {kind: coreweave, deployment: " +
-      std::string(kUuid) + ", endpoint: {url: \"" + rig.coreweave_url + "\"" + key;
+  const std::string text = elsewhere_yaml(rig);
   const Loaded loaded = load_config_text(text, "x.yaml");
   ASSERT_TRUE(loaded.config) << to_text(loaded.problems);
   const auto config = std::make_shared<const Config>(*loaded.config);
