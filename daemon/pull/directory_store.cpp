@@ -63,6 +63,9 @@ class DirectoryStore final : public Store {
         return Error{ErrorCode::malformed, "the file '" + shim::printable(name) + "' in " + top + " " + fault, false};
       objects.push_back({name, static_cast<std::uint64_t>(now.st_size), tag_of(now)});
     }
+    // Not there may be not there yet.
+    if (error == std::errc::no_such_file_or_directory)
+      return Error{ErrorCode::not_found, "there is nothing in " + top, true};
     if (error) return io_error("cannot list " + top, error.value());
     if (objects.empty()) return Error{ErrorCode::not_found, "there is nothing in " + top, true};
     std::sort(objects.begin(), objects.end(), [](const Object& a, const Object& b) { return a.name < b.name; });

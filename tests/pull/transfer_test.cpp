@@ -34,11 +34,19 @@ class MemoryStore final : public pull::Store {
   std::map<std::string, Entry> entries;
   std::atomic<int> reads = 0;
   std::atomic<std::uint64_t> bytes_read = 0;
-  std::atomic<int> fail_after = -1;  ///< this many more reads go well
+  int fail_after = -1;  ///< this many more reads go well; -1: all
   Error error{ErrorCode::unreachable, "connection lost", true};
-  std::atomic<int> failures = 1'000'000;
+  int failures = 1'000'000;  ///< and then this many fail
 
  private:
+  bool fails() {
+    const std::lock_guard lock(mutex_);
+    if (fail_after < 0) return false;
+    if (fail_after > 0) return --fail_after, false;
+    return failures-- > 0;
+  }
+  std::mutex mutex_;
+
   class MemoryReader final : public pull::Reader {
    public:
     explicit MemoryReader(MemoryStore& store) : store_(store) {}
@@ -47,7 +55,7 @@ class MemoryStore final : public pull::Store {
       ++store_.reads;
       const std::string& bytes = store_.entries.at(object.name).bytes;
       const auto piece = std::as_bytes(std::span(bytes)).subspan(offset, length);
-      if (store_.fail_after >= 0 && store_.fail_after-- <= 0 && store_.failures-- > 0) {
+      if (store_.fails()) {
         // Half of it came.
         (void)pull::write_exactly(to, offset, piece.first(length / 2), "part");
         return store_.error;
