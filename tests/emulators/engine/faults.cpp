@@ -9,7 +9,7 @@ namespace ebb::emulator {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Fault>, 11> kNames{{
+constexpr std::array<std::pair<std::string_view, Fault>, 20> kNames{{
     {"hang-metrics", Fault::hang_metrics},
     {"nan", Fault::nan},
     {"truncate-metrics", Fault::truncate_metrics},
@@ -21,6 +21,15 @@ constexpr std::array<std::pair<std::string_view, Fault>, 11> kNames{{
     {"ignore-sigterm", Fault::ignore_sigterm},
     {"slow-health", Fault::slow_health},
     {"fail-start", Fault::fail_start},
+    {"no-dev-mode", Fault::no_dev_mode},
+    {"pause-fails", Fault::pause_fails},
+    {"resume-fails", Fault::resume_fails},
+    {"update-fails", Fault::update_fails},
+    {"update-hangs", Fault::update_hangs},
+    {"update-lies", Fault::update_lies},
+    {"update-wrong-version", Fault::update_wrong_version},
+    {"slow-update", Fault::slow_update},
+    {"crash-on-update", Fault::crash_on_update},
 }};
 
 }  // namespace

@@ -21,6 +21,16 @@ enum class Fault {
   ignore_sigterm,
   slow_health,  ///< /health takes so long (default 5s)
   fail_start,   ///< the process ends with status 1 instead of becoming ready
+  // of the weight endpoints
+  no_dev_mode,           ///< they are not there: 404
+  pause_fails,           ///< 500, and the engine goes on
+  resume_fails,          ///< 500, and it stands still
+  update_fails,          ///< an error after the time of a load; the old weights stay
+  update_hangs,          ///< no answer for as long as it is on
+  update_lies,           ///< success, and nothing has changed
+  update_wrong_version,  ///< loaded, under another version than was told
+  slow_update,           ///< takes so much longer (default 5s)
+  crash_on_update,       ///< the process ends with status 1 in the middle of it
 };
 
 struct FaultSpec {

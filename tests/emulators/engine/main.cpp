@@ -21,6 +21,7 @@ struct Options {
   std::string dialect = "vllm";
   std::string startup = "2s";
   std::string drain_timeout = "30s";
+  std::string load_time = "1s";
   double time_scale = 1;
   std::vector<std::string> faults;
 };
@@ -49,6 +50,13 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--startup", o.startup, "time before the port opens")->capture_default_str();
   app.add_option("--drain-timeout", o.drain_timeout, "for requests in flight after SIGTERM")->capture_default_str();
   app.add_option("--time-scale", o.time_scale, "speeds times this, times divided by it")->check(CLI::Range(0.01, 1e4));
+  WeightsConfig& w = o.service.updates;
+  app.add_flag("--dev-mode", w.dev_mode, "weight endpoints, as with VLLM_SERVER_DEV_MODE=1");
+  app.add_option("--load-time", o.load_time, "of one load of weights")->capture_default_str();
+  app.add_flag("--early-weights", w.early, "vllm: neither start_weight_update nor finish_weight_update");
+  app.add_flag("--keep-clears-cache", w.keep_clears_cache, "vllm: clear_cache counts with mode=keep too");
+  app.add_flag("--retract-cannot-flush", w.retract_cannot_flush, "sglang: no flush while retracted ones wait");
+  app.add_option("--admin-key", w.admin_key, "Bearer token that the weight endpoints want");
   app.add_option("--fault", o.faults, "misbehave: nan, hang-metrics, die-after=5s, ... (repeatable)");
 }
 
@@ -81,6 +89,7 @@ int run(Options options) {
   config.scheduler.prefill_tokens_per_s *= options.time_scale;
   config.scheduler.decode_tokens_per_s *= options.time_scale;
   config.startup_s = seconds_from(options.startup) / options.time_scale;
+  config.updates.load_time_s = seconds_from(options.load_time) / options.time_scale;
   std::vector<FaultSpec> faults;
   for (const std::string& text : options.faults) {
     const auto fault = fault_from(text);

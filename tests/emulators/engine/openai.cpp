@@ -128,14 +128,20 @@ json frame_of(const AnswerFrame& frame, bool chunk) {
   const char* object = frame.kind == Kind::completion ? "text_completion"
                        : chunk                        ? "chat.completion.chunk"
                                                       : "chat.completion";
-  return json{{"id", frame.id},       {"object", object},         {"created", frame.created},
-              {"model", frame.model}, {"choices", json::array()}, {"system_fingerprint", frame.fingerprint}};
+  return json{{"id", frame.id},
+              {"object", object},
+              {"created", frame.created},
+              {"model", frame.model},
+              {"choices", json::array()},
+              {"system_fingerprint", frame.weights.identity},
+              {"weights_digest", frame.weights.digest.empty() ? json(nullptr) : json(frame.weights.digest)}};
 }
 
-json usage_of(int prompt_tokens, int output_tokens) {
-  return json{{"prompt_tokens", prompt_tokens},
-              {"completion_tokens", output_tokens},
-              {"total_tokens", prompt_tokens + output_tokens}};
+json usage_of(const Usage& usage) {
+  return json{{"prompt_tokens", usage.prompt_tokens},
+              {"completion_tokens", usage.output_tokens},
+              {"total_tokens", usage.prompt_tokens + usage.output_tokens},
+              {"prompt_tokens_details", json{{"cached_tokens", usage.cached_tokens}}}};
 }
 
 json reason_of(const std::string& reason) { return reason.empty() ? json(nullptr) : json(reason); }
@@ -151,11 +157,11 @@ Result<CompletionRequest> completion_request_from(Kind kind, std::string_view bo
   return fields_from(kind, parsed);
 }
 
-Continuation continuation_of(const CompletionRequest& request, std::string_view weights) {
+Continuation continuation_of(const CompletionRequest& request, const WeightsSpans& spans) {
   Continuation made;
   made.tokens = request.max_tokens;
   if (request.stop.empty()) return made;
-  const TokenFunction tokens(request.prompt, weights);
+  const SpanTokens tokens(request.prompt, spans);
   std::size_t longest = 0;
   for (const std::string& stop : request.stop) longest = std::max(longest, stop.size());
   std::string text;
@@ -174,7 +180,7 @@ Continuation continuation_of(const CompletionRequest& request, std::string_view 
 }
 
 std::string render_answer(const AnswerFrame& frame, const std::string& text, const std::string& finish_reason,
-                          int prompt_tokens, int output_tokens) {
+                          const Usage& usage, const WeightsSpans& spans) {
   json answer = frame_of(frame, false);
   json choice{{"index", 0}, {"logprobs", nullptr}, {"finish_reason", finish_reason}};
   if (frame.kind == Kind::chat) {
@@ -183,7 +189,12 @@ std::string render_answer(const AnswerFrame& frame, const std::string& text, con
     choice["text"] = text;
   }
   answer["choices"].push_back(std::move(choice));
-  answer["usage"] = usage_of(prompt_tokens, output_tokens);
+  answer["usage"] = usage_of(usage);
+  for (std::size_t i = 0; spans.size() > 1 && i < spans.size(); ++i) {
+    const int end = i + 1 < spans.size() ? spans[i + 1].from : usage.output_tokens;
+    answer["weight_versions"].push_back(
+        json{{"start", spans[i].from}, {"end", end}, {"version", spans[i].tag.identity}});
+  }
   return answer.dump();
 }
 
@@ -206,9 +217,9 @@ std::string render_role(const AnswerFrame& frame) {
   return event(answer);
 }
 
-std::string render_usage(const AnswerFrame& frame, int prompt_tokens, int output_tokens) {
+std::string render_usage(const AnswerFrame& frame, const Usage& usage) {
   json answer = frame_of(frame, true);
-  answer["usage"] = usage_of(prompt_tokens, output_tokens);
+  answer["usage"] = usage_of(usage);
   return event(answer);
 }
 
@@ -217,7 +228,8 @@ std::string render_error(int status, const std::string& type, const std::string&
   return json{{"error", error}}.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-std::string render_models(const std::string& model, int max_model_len, std::int64_t created) {
+std::string render_models(const std::string& model, int max_model_len, std::int64_t created,
+                          const std::map<std::string, std::string>& adapters) {
   const json card{{"id", model},
                   {"object", "model"},
                   {"created", created},
@@ -225,7 +237,16 @@ std::string render_models(const std::string& model, int max_model_len, std::int6
                   {"root", model},
                   {"parent", nullptr},
                   {"max_model_len", max_model_len}};
-  return json{{"object", "list"}, {"data", json::array({card})}}.dump();
+  json data = json::array({card});
+  for (const auto& [name, path] : adapters) {
+    data.push_back(json{{"id", name},
+                        {"object", "model"},
+                        {"created", created},
+                        {"owned_by", "ebb-engine"},
+                        {"root", path},
+                        {"parent", model}});
+  }
+  return json{{"object", "list"}, {"data", std::move(data)}}.dump();
 }
 
 }  // namespace ebb::emulator

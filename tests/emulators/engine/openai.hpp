@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "daemon/model/result.hpp"
+#include "tests/emulators/engine/spans.hpp"
 
 namespace ebb::emulator {
 
@@ -30,7 +32,7 @@ struct AnswerFrame {
   Kind kind = Kind::completion;
   std::string id;
   std::string model;
-  std::string fingerprint;   ///< the weights identity
+  WeightsTag weights;        ///< its identity is system_fingerprint, its digest weights_digest
   std::int64_t created = 0;  ///< unix seconds
 };
 
@@ -41,19 +43,28 @@ struct Continuation {
   bool stopped = false;  ///< by a stop text rather than by length
 };
 /// Looks for the first stop text within max_tokens.
-Continuation continuation_of(const CompletionRequest& request, std::string_view weights);
+Continuation continuation_of(const CompletionRequest& request, const WeightsSpans& spans);
+
+struct Usage {
+  int prompt_tokens = 0;
+  int output_tokens = 0;
+  int cached_tokens = 0;  ///< of the prompt: their KV entries were there already
+};
 
 /// A whole answer.
+/// With more than one span, `weight_versions` says which tokens came from which weights.
 std::string render_answer(const AnswerFrame& frame, const std::string& text, const std::string& finish_reason,
-                          int prompt_tokens, int output_tokens);
+                          const Usage& usage, const WeightsSpans& spans);
 /// `data: {...}\n\n` with one piece of text; an empty reason is null.
 std::string render_piece(const AnswerFrame& frame, const std::string& piece, const std::string& finish_reason);
 /// The event that opens a chat's stream.
 std::string render_role(const AnswerFrame& frame);
-std::string render_usage(const AnswerFrame& frame, int prompt_tokens, int output_tokens);
+std::string render_usage(const AnswerFrame& frame, const Usage& usage);
 inline constexpr std::string_view kStreamEnd = "data: [DONE]\n\n";
 
 std::string render_error(int status, const std::string& type, const std::string& message);
-std::string render_models(const std::string& model, int max_model_len, std::int64_t created);
+/// `adapters`: path by name.
+std::string render_models(const std::string& model, int max_model_len, std::int64_t created,
+                          const std::map<std::string, std::string>& adapters);
 
 }  // namespace ebb::emulator

@@ -31,6 +31,19 @@ bool Scheduler::abort(std::uint64_t id) {
   return true;
 }
 
+void Scheduler::retract() {
+  while (!running_.empty()) preempt_newest();
+}
+
+void Scheduler::retarget(std::uint64_t id, int output_tokens) {
+  for (Sequence& sequence : running_) {
+    if (sequence.spec.id == id) sequence.spec.output_tokens = output_tokens;
+  }
+  for (Sequence& sequence : waiting_) {
+    if (sequence.spec.id == id) sequence.spec.output_tokens = output_tokens;
+  }
+}
+
 std::optional<StepPlan> Scheduler::begin_step() {
   if (idle()) return std::nullopt;
   StepPlan plan;

@@ -60,6 +60,11 @@ class Scheduler {
   void submit(SequenceSpec spec);
   /// Takes a sequence out, whatever it is doing. False when there is none of that id (any more).
   bool abort(std::uint64_t id);
+  /// Every running sequence goes back to the head of the queue and loses its blocks, in the order it came. Not during a
+  /// step.
+  void retract();
+  /// Another number of tokens to generate, more than there are.
+  void retarget(std::uint64_t id, int output_tokens);
 
   /// Decides the next step. Nothing when there is no work. Call `finish_step` before the next one.
   std::optional<StepPlan> begin_step();

@@ -27,7 +27,7 @@ Headers headers_of(const char* type) {
 }
 
 /// What one streamed piece may say: all of the token, or what a stop text leaves of it.
-std::string piece_of(const TokenFunction& tokens, const Continuation& made, int position, std::size_t& sent) {
+std::string piece_of(const SpanTokens& tokens, const Continuation& made, int position, std::size_t& sent) {
   std::string piece = tokens.piece(position);
   if (made.stopped) piece = piece.substr(0, made.text.size() - std::min(sent, made.text.size()));
   sent += piece.size();
@@ -40,6 +40,8 @@ EngineService::EngineService(asio::io_context& io, ServiceConfig config)
     : io_(io),
       config_(std::move(config)),
       engine_(io, config_.scheduler, config_.dialect),
+      weights_(io, engine_, faults_, config_.updates, config_.weights),
+      weight_routes_(weights_, config_.dialect),
       server_(io, [this](HttpRequestIn request, Reply reply) { return handle(std::move(request), std::move(reply)); }),
       started_unix_(unix_seconds()),
       quiet_(io.get_executor()) {}
@@ -89,11 +91,18 @@ awaitable<void> EngineService::handle(HttpRequestIn request, Reply reply) {
   } else if (method == "GET" && path == "/health") {
     co_await show_health(reply);
   } else if (method == "GET" && path == "/v1/models") {
-    std::string body =
-        render_models(config_.model, engine_.config().max_model_len, static_cast<std::int64_t>(started_unix_));
+    std::string body = render_models(config_.model, engine_.config().max_model_len,
+                                     static_cast<std::int64_t>(started_unix_), weights_.adapters());
     co_await reply->send(200, headers_of(kJson), std::move(body));
   } else if (path == "/_fault") {
     co_await change_fault(std::move(request), reply);
+  } else if (method == "GET" && path == "/_calls") {
+    // For tests of whole programs: what the weight endpoints were asked so far.
+    nlohmann::json body;
+    body["calls"] = weights_.calls();
+    co_await answer(reply, 200, std::move(body));
+  } else if (weight_routes_.owns(path)) {
+    co_await weight_routes_.handle(std::move(request), reply);
   } else {
     const bool known = path == "/v1/completions" || path == "/v1/chat/completions" || path == "/metrics" ||
                        path == "/health" || path == "/v1/models";
@@ -110,12 +119,12 @@ awaitable<void> EngineService::send_error(Reply reply, std::string handler, int 
   co_await reply->send(status, std::move(headers), render_error(status, type, message));
 }
 
-AnswerFrame EngineService::frame_for(Kind kind) {
+AnswerFrame EngineService::frame_for(const CompletionRequest& request) {
   AnswerFrame frame;
-  frame.kind = kind;
-  frame.id = fmt::format("{}-{}-{}", kind == Kind::chat ? "chatcmpl" : "cmpl", config_.instance, next_answer_++);
-  frame.model = config_.model;
-  frame.fingerprint = config_.weights;
+  frame.kind = request.kind;
+  const char* head = request.kind == Kind::chat ? "chatcmpl" : "cmpl";
+  frame.id = fmt::format("{}-{}-{}", head, config_.instance, next_answer_++);
+  frame.model = request.model;
   frame.created = static_cast<std::int64_t>(unix_seconds());
   return frame;
 }
@@ -131,7 +140,8 @@ awaitable<void> EngineService::complete(Kind kind, HttpRequestIn in, Reply reply
     co_await send_error(reply, handler, 400, "BadRequestError", request.error().what);
     co_return;
   }
-  if (request->model != config_.model) {
+  const std::string adapter = request->model == config_.model ? "" : request->model;
+  if (!engine_.has_adapter(adapter)) {
     co_await send_error(reply, handler, 404, "NotFoundError",
                         fmt::format("The model `{}` does not exist.", request->model));
     co_return;
@@ -145,31 +155,37 @@ awaitable<void> EngineService::complete(Kind kind, HttpRequestIn in, Reply reply
   }
   ++engine_.metrics().http[std::make_pair(handler, 2)];
   ++answering_;
-  Continuation made = continuation_of(*request, config_.weights);
-  if (request->stream) {
-    co_await stream(std::move(*request), std::move(made), frame_for(kind), reply);
+  AnswerFrame frame = frame_for(*request);
+  const bool streams = request->stream;
+  const auto generation = engine_.start(std::move(*request), adapter);
+  if (streams) {
+    co_await stream(generation, std::move(frame), reply);
   } else {
-    co_await answer_whole(std::move(*request), std::move(made), frame_for(kind), reply);
+    co_await answer_whole(generation, std::move(frame), reply);
   }
   --answering_;
   quiet_.notify();
 }
 
-awaitable<void> EngineService::stream(CompletionRequest request, Continuation made, AnswerFrame frame, Reply reply) {
-  const TokenFunction tokens(request.prompt, config_.weights);
-  const int prompt_tokens = count_tokens(request.prompt);
-  const std::string reason = made.stopped ? "stop" : "length";
-  const auto generation = engine_.start(prompt_tokens, made.tokens, reason);
+awaitable<void> EngineService::stream(std::shared_ptr<Generation> generation, AnswerFrame frame, Reply reply) {
+  frame.weights = generation->spans.front().tag;
   bool open = co_await reply->begin(200, headers_of("text/event-stream; charset=utf-8"));
   if (open && frame.kind == Kind::chat) open = co_await reply->write(render_role(frame));
   int sent_tokens = 0;
   std::size_t sent_bytes = 0;
+  WeightsSpans spans = generation->spans;
+  SpanTokens tokens(generation->request.prompt, spans);
   while (open && !(generation->ended && sent_tokens >= generation->ready)) {
+    if (spans != generation->spans) {
+      spans = generation->spans;
+      tokens = SpanTokens(generation->request.prompt, spans);
+    }
     std::string events;
     while (sent_tokens < generation->ready) {
-      const std::string piece = piece_of(tokens, made, sent_tokens, sent_bytes);
-      const bool last = ++sent_tokens == made.tokens;
-      events += render_piece(frame, piece, last ? reason : "");
+      const std::string piece = piece_of(tokens, generation->made, sent_tokens, sent_bytes);
+      frame.weights = tag_at(spans, sent_tokens);
+      const bool last = ++sent_tokens == generation->made.tokens;
+      events += render_piece(frame, piece, last ? generation->finish_reason() : "");
     }
     if (!events.empty()) {
       open = co_await reply->write(std::move(events));
@@ -184,29 +200,32 @@ awaitable<void> EngineService::stream(CompletionRequest request, Continuation ma
   }
   std::string tail;
   if (generation->aborted) tail += render_piece(frame, "", "abort");
-  if (request.include_usage) tail += render_usage(frame, prompt_tokens, sent_tokens);
+  const Usage usage{generation->prompt_tokens, sent_tokens, generation->cached_tokens};
+  if (generation->request.include_usage) tail += render_usage(frame, usage);
   tail += kStreamEnd;
   open = co_await reply->write(std::move(tail));
   if (open) co_await reply->end();
 }
 
-awaitable<void> EngineService::answer_whole(CompletionRequest request, Continuation made, AnswerFrame frame,
-                                            Reply reply) {
-  const int prompt_tokens = count_tokens(request.prompt);
-  const std::string reason = made.stopped ? "stop" : "length";
-  const auto generation = engine_.start(prompt_tokens, made.tokens, reason);
+awaitable<void> EngineService::answer_whole(std::shared_ptr<Generation> generation, AnswerFrame frame, Reply reply) {
   while (!generation->ended) {
     co_await generation->changed.wait(kClientCheck);
     if (reply->client_gone()) engine_.abort(*generation);
   }
   if (reply->client_gone()) co_return;
-  if (generation->aborted) {
+  if (generation->aborted && !generation->partial) {
     co_await send_error(reply, "none", 503, "ServiceUnavailable", "the engine is shutting down");
     co_return;
   }
-  const TokenFunction tokens(request.prompt, config_.weights);
-  std::string text = made.stopped ? made.text : tokens.text(made.tokens);
-  std::string body = render_answer(frame, text, reason, prompt_tokens, made.tokens);
+  const Continuation& made = generation->made;
+  const int count = generation->partial ? generation->ready : made.tokens;
+  const SpanTokens tokens(generation->request.prompt, generation->spans);
+  const bool cut = made.stopped && !generation->partial;
+  const std::string text = cut ? made.text : tokens.text(count);
+  frame.weights = generation->spans.back().tag;
+  const Usage usage{generation->prompt_tokens, count, generation->cached_tokens};
+  const char* reason = generation->partial ? "abort" : generation->finish_reason();
+  std::string body = render_answer(frame, text, reason, usage, generation->spans);
   co_await reply->send(200, headers_of(kJson), std::move(body));
 }
 

@@ -1,4 +1,4 @@
-// The stand-in engine's routes: OpenAI's, /health, /metrics and /_fault.
+// The stand-in engine's routes: OpenAI's, /health, /metrics and /_fault; with dev mode those for weights as well.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -11,6 +11,8 @@
 #include "tests/emulators/engine/engine.hpp"
 #include "tests/emulators/engine/faults.hpp"
 #include "tests/emulators/engine/openai.hpp"
+#include "tests/emulators/engine/weight_control.hpp"
+#include "tests/emulators/engine/weight_routes.hpp"
 
 namespace ebb::emulator {
 
@@ -21,6 +23,7 @@ struct ServiceConfig {
   std::string weights = "base";  ///< identity, goes into every token and into system_fingerprint
   Dialect dialect = Dialect::vllm;
   SchedulerConfig scheduler;
+  WeightsConfig updates;
   double startup_s = 0;  ///< spent before, shown on the page
   std::string instance;  ///< makes response ids unique; empty: the port
 };
@@ -44,27 +47,30 @@ class EngineService {
   void clear_faults();
   [[nodiscard]] bool has(Fault fault) const { return faults_.contains(fault); }
   [[nodiscard]] Engine& engine() { return engine_; }
+  [[nodiscard]] WeightControl& weights() { return weights_; }
   [[nodiscard]] std::string metrics_page() const;
 
  private:
   using Reply = std::shared_ptr<HttpReply>;
   awaitable<void> handle(HttpRequestIn request, Reply reply);
   awaitable<void> complete(Kind kind, HttpRequestIn request, Reply reply);
-  awaitable<void> stream(CompletionRequest request, Continuation made, AnswerFrame frame, Reply reply);
-  awaitable<void> answer_whole(CompletionRequest request, Continuation made, AnswerFrame frame, Reply reply);
+  awaitable<void> stream(std::shared_ptr<Generation> generation, AnswerFrame frame, Reply reply);
+  awaitable<void> answer_whole(std::shared_ptr<Generation> generation, AnswerFrame frame, Reply reply);
   awaitable<void> show_metrics(Reply reply);
   awaitable<void> show_health(Reply reply);
   awaitable<void> change_fault(HttpRequestIn request, Reply reply);
   awaitable<void> refuse_for(double seconds);
   awaitable<void> die_after(double seconds);
   awaitable<void> send_error(Reply reply, std::string handler, int status, std::string type, std::string message);
-  AnswerFrame frame_for(Kind kind);
+  AnswerFrame frame_for(const CompletionRequest& request);
 
   asio::io_context& io_;
   ServiceConfig config_;
   Engine engine_;
-  HttpServer server_;
   Faults faults_;
+  WeightControl weights_;
+  WeightRoutes weight_routes_;
+  HttpServer server_;
   std::string frozen_page_;
   double started_unix_;
   std::uint64_t next_answer_ = 1;

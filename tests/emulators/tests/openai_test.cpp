@@ -64,20 +64,20 @@ TEST(OpenAi, AStopTextEndsTheContinuationBeforeIt) {
   request.max_tokens = 50;
   const TokenFunction tokens(request.prompt, "w");
   request.stop = {tokens.piece(9)};
-  const Continuation made = continuation_of(request, "w");
+  const Continuation made = continuation_of(request, {{0, {"w", ""}}});
   EXPECT_TRUE(made.stopped);
   EXPECT_LE(made.tokens, 10);
   EXPECT_EQ(made.text.find(request.stop.front()), std::string::npos);
   EXPECT_EQ(tokens.text(50).substr(0, made.text.size()), made.text);
   request.stop = {"never said"};
-  EXPECT_EQ(continuation_of(request, "w").tokens, 50);
+  EXPECT_EQ(continuation_of(request, {{0, {"w", ""}}}).tokens, 50);
 }
 
 TEST(OpenAi, PiecesAreServerSentEvents) {
   AnswerFrame frame;
   frame.id = "cmpl-1";
   frame.model = "m";
-  frame.fingerprint = "w";
+  frame.weights.identity = "w";
   const std::string event = render_piece(frame, " word", "");
   ASSERT_TRUE(event.starts_with("data: {"));
   ASSERT_TRUE(event.ends_with("}\n\n"));

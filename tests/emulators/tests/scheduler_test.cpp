@@ -154,6 +154,37 @@ TEST(Scheduler, RefusesWhatCanNeverRun) {
   EXPECT_FALSE(Scheduler(small()).fits(2'147'483'000, 2'147'483'000)) << "no overflow";
 }
 
+TEST(Scheduler, RetractedSequencesGiveTheirBlocksBackAndLoseNoToken) {
+  Scheduler scheduler(small());
+  scheduler.submit(spec(1, 20, 10));
+  scheduler.submit(spec(2, 20, 10));
+  for (int i = 0; i < 3; ++i) {
+    scheduler.begin_step();
+    scheduler.finish_step();
+  }
+  scheduler.retract();
+  EXPECT_EQ(scheduler.used_blocks(), 0);
+  EXPECT_EQ(scheduler.waiting(), 2);
+  const auto plan = scheduler.begin_step();
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->prefill_tokens, 2 * 23) << "the prompt and what there was, computed anew";
+  const auto events = scheduler.finish_step();
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].id, 1u) << "in the order in which they came";
+  EXPECT_EQ(events[0].position, 3);
+}
+
+TEST(Scheduler, ARetargetedSequenceEndsAtItsNewLength) {
+  Scheduler scheduler(small());
+  scheduler.submit(spec(1, 1, 50));
+  scheduler.begin_step();
+  scheduler.finish_step();
+  scheduler.retarget(1, 4);
+  int tokens = 1;
+  while (scheduler.begin_step()) tokens += static_cast<int>(scheduler.finish_step().size());
+  EXPECT_EQ(tokens, 4);
+}
+
 TEST(Scheduler, AnAbortFreesItsBlocksAtOnce) {
   Scheduler scheduler(small());
   scheduler.submit(spec(1, 50, 100));
