@@ -5,11 +5,16 @@
 #include <utility>
 
 #include "adapters/advisor/exec_advisor.hpp"
+#include "adapters/coreweave/coreweave_hotload.hpp"
 #include "adapters/directory/directory_store.hpp"
+#include "adapters/engines/engine_hotload.hpp"
 #include "adapters/exposition/scrape_source.hpp"
+#include "adapters/fireworks/fireworks_hotload.hpp"
 #include "adapters/process/process_fleet.hpp"
 #include "adapters/prometheus/prometheus_source.hpp"
 #include "adapters/s3/s3_store.hpp"
+#include "adapters/sglang/sglang.hpp"
+#include "adapters/vllm/vllm.hpp"
 #include "daemon/runtime/store_verifier.hpp"
 
 namespace ebb {
@@ -123,10 +128,34 @@ std::shared_ptr<Advisor> advisor_of(const Config& config, const ServiceConfig& s
   return std::make_shared<ExecAdvisor>(std::move(options), parts.clock, parts.executor);
 }
 
+std::shared_ptr<Hotload> engine_hotload(const HotloadConfig& config, const SnapshotsConfig& snapshots,
+                                        const FactoryParts& parts) {
+  EngineHttp http(config.endpoint, parts.http, parts.clock);
+  const std::string adapter = snapshots.adapter ? config.adapter_name : "";
+  std::unique_ptr<const EngineDialect> dialect;
+  if (config.kind == HotloadKind::vllm) {
+    dialect = vllm_dialect(VllmOptions{config.vllm_update, adapter}, std::move(http));
+  } else {
+    dialect = sglang_dialect(SglangOptions{snapshots.store, config.checkpoint_dir, adapter}, std::move(http));
+  }
+  EngineHotloadOptions options{config, snapshots.store, snapshots.adapter};
+  return std::make_shared<EngineHotload>(std::move(options), std::move(dialect), parts.http, parts.clock,
+                                         parts.executor);
+}
+
 /// What loads the weights of one deployment. Null: nothing does.
 std::shared_ptr<Hotload> hotload_of(const HotloadConfig& config, const JobConfig& job, const FactoryParts& parts) {
-  (void)job, (void)parts;
   switch (config.kind) {
+    case HotloadKind::fireworks: {
+      FireworksHotload::Options options{config, job.snapshots.adapter, job.snapshots.transition, {}};
+      return std::make_shared<FireworksHotload>(std::move(options), parts.http, parts.clock);
+    }
+    case HotloadKind::coreweave: {
+      CoreweaveHotload::Options options{config, {}};
+      return std::make_shared<CoreweaveHotload>(std::move(options), parts.http, parts.clock);
+    }
+    case HotloadKind::vllm:
+    case HotloadKind::sglang: return engine_hotload(config, job.snapshots, parts);
     default: return nullptr;
   }
 }

@@ -116,6 +116,14 @@ Duration front_timeout(const SnapshotsConfig& config) {
   return waves * config.load_timeout + config.signal_timeout;
 }
 
+/// Empty, or why one of the deployments could not be read: most likely the same why it was not signalled.
+std::string unread(const WeightsInput& in) {
+  for (const auto& [id, poll] : in.seen.polls) {
+    if (!poll.known()) return ": " + id.value + ": " + poll.missing()->why;
+  }
+  return "";
+}
+
 bool all_read(const WeightsInput& in) {
   return std::all_of(in.fleets.begin(), in.fleets.end(), [&](const auto& fleet) {
     const auto poll = in.seen.polls.find(fleet.first);
@@ -153,7 +161,8 @@ WeightsDraft front(WeightsDraft draft, const WeightsInput& in) {
     if (tally_of(draft.state, first.identity()).live == 0 && all_read(in)) {
       move_chain(draft, first.identity(), SnapshotEvent::reached, "there are no replicas", in.now);
     } else if (waited >= front_timeout(in.config)) {
-      move_chain(draft, first.identity(), SnapshotEvent::timeout, "no deployment could be signalled", in.now);
+      move_chain(draft, first.identity(), SnapshotEvent::timeout, "no deployment could be signalled" + unread(in),
+                 in.now);
     }
   } else if (first.phase == SnapshotPhase::loading) {
     Tally tally = tally_of(draft.state, first.identity());

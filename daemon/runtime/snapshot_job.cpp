@@ -222,9 +222,10 @@ awaitable<LoadEvent> JobSnapshots::tell(const Setting& now, std::shared_ptr<Hotl
     done = co_await in_time(parts_.clock, signal_to(hotload, std::move(order), engines, deadline), deadline);
     event = event_of(done);
   }
-  // Nothing will happen for a while: they need not stand still for that.
+  // Nothing will happen for a while: they need not stand still for that. A pause may have used up all of its time.
   if (pauses && event == LoadEvent::put_off) {
-    (void)co_await in_time(parts_.clock, resume_at(hotload, engines, deadline), deadline);
+    const TimePoint until = parts_.clock.now() + now.snapshots().signal_timeout;
+    (void)co_await in_time(parts_.clock, resume_at(hotload, engines, until), until);
   }
   co_return event;
 }
