@@ -57,7 +57,8 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const pick = document.getElementById("run");
 data.runs.forEach((run, i) => pick.add(new Option(run.name, i)));
 const chart = new Dygraph(document.getElementById("chart"), data.runs[0].rows, {
-  labels: ["hours", "production wants", "reserve", "RL serving", "oracle"], stepPlot: true, fillGraph: false, legend: "always",
+  labels: ["hours", "production wants", "reserve", "RL serving", "oracle"],
+  stepPlot: true, fillGraph: false, legend: "always",
   colors: ["#2563d8", "#9aa0a8", "#d06a10", "#3a9a5c"], xlabel: "hours", ylabel: "GPUs", labelsSeparateLines: false,
   valueRange: [0, data.gpus * 1.02], strokeWidth: 1.4, labelsDiv: document.getElementById("legend"),
   series: {"reserve": {strokePattern: [4, 3]}, "oracle": {strokePattern: [2, 2]}}

@@ -199,7 +199,8 @@ def main():
     head = ["# Policies on real traffic", "",
             f"Written by `make bench-policies` on {machine()}, in {(time.monotonic() - began) / 60:.0f} min; "
             f"seeds {seeds}, `config/examples/bench.yaml`, the traces of `EBB_TRACES`; definitions in `docs/backtest.md`. Cells: "
-            "efficiency at shortfall (attributable with owner external, in full with owner ebb), scale actions over the oracle's. Delays are those of production's start, "
+            "efficiency at shortfall (attributable with owner external, in full with owner ebb), scale actions over "
+            "the oracle's. Delays are those of production's start, "
             "RL's start and RL's drain. One configuration of `conformal` for all traces; every comparator is swept over its "
             "caution.", ""]
     with open(os.path.join(ROOT, "docs/policy-benchmark.md"), "w") as file:
