@@ -51,13 +51,17 @@ CREATE TABLE resets(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, at_ms INTEGER NOT NULL, by_whom TEXT NOT NULL) STRICT;
 )sql",
                                                              R"sql(
-DROP INDEX decisions_in_full;
-ALTER TABLE decisions DROP COLUMN observation;
-ALTER TABLE decisions DROP COLUMN state_before;
-ALTER TABLE decisions DROP COLUMN state;
+CREATE TABLE kept(
+  tick INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, early INTEGER NOT NULL, build TEXT NOT NULL,
+  actions INTEGER NOT NULL, decision ANY NOT NULL) STRICT;
+INSERT INTO kept SELECT tick, at_ms, early, build, actions, decision FROM decisions;
+DROP TABLE decisions;
+ALTER TABLE kept RENAME TO decisions;
+CREATE INDEX decisions_by_time ON decisions(at_ms);
+CREATE INDEX decisions_with_actions ON decisions(tick) WHERE actions > 0;
 CREATE TABLE inputs(
-  tick INTEGER PRIMARY KEY, base INTEGER, config TEXT, observation TEXT NOT NULL, state_before TEXT NOT NULL,
-  state TEXT NOT NULL) STRICT;
+  tick INTEGER PRIMARY KEY, base INTEGER, config TEXT, observation ANY NOT NULL, state_before ANY NOT NULL,
+  state ANY NOT NULL) STRICT;
 CREATE TRIGGER inputs_go AFTER DELETE ON decisions BEGIN DELETE FROM inputs WHERE tick = OLD.tick; END;
 CREATE TABLE configs(hash TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
 ALTER TABLE state ADD COLUMN whole INTEGER NOT NULL DEFAULT 0;

@@ -95,7 +95,7 @@ Status TickWriter::insert(Database& db, const TickRecord& tick, const std::strin
       db.prepare("INSERT INTO decisions(tick, at_ms, early, build, actions, decision) VALUES(?,?,?,?,?,?)");
   if (!row.ok()) return row.error();
   row->bind(signed_of(decision.tick)).bind(ms(decision.at)).bind(std::int64_t{decision.early}).bind(build_);
-  row->bind(static_cast<std::int64_t>(decision.plan.actions.size())).bind(text_of(decision));
+  row->bind(static_cast<std::int64_t>(decision.plan.actions.size())).bind_packed(text_of(decision));
   if (Status done = done_or(row->run()); !done.ok()) return done;
 
   Result<Statement> inputs = db.prepare(
@@ -103,10 +103,12 @@ Status TickWriter::insert(Database& db, const TickRecord& tick, const std::strin
   if (!inputs.ok()) return inputs.error();
   inputs->bind(signed_of(decision.tick));
   if (!state.empty()) {
-    inputs->bind(text_of(to_json(tick.seen))).bind(text_of(to_json(tick.before))).bind(state).bind_null();
+    inputs->bind_packed(text_of(to_json(tick.seen))).bind_packed(text_of(to_json(tick.before)));
+    inputs->bind_packed(state).bind_null();
   } else {
-    inputs->bind(text_of(delta(last_->seen, tick.seen))).bind(text_of(delta(last_->next, tick.before)));
-    inputs->bind(text_of(delta(tick.before, decision.next))).bind(signed_of(last_->tick));
+    inputs->bind_packed(text_of(delta(last_->seen, tick.seen)));
+    inputs->bind_packed(text_of(delta(last_->next, tick.before)));
+    inputs->bind_packed(text_of(delta(tick.before, decision.next))).bind(signed_of(last_->tick));
   }
   if (tick.config)
     inputs->bind(tick.config->hash);

@@ -1,5 +1,7 @@
 #include "daemon/runtime/sqlite.hpp"
 
+#include <zstd.h>
+
 #include <utility>
 
 namespace ebb {
@@ -7,6 +9,29 @@ namespace {
 
 // Nobody else writes; a backup or an operator's sqlite3 shell may hold the file for a moment.
 constexpr int kBusyTimeoutMs = 2'000;
+
+// Below it a frame saves little. JSON of a thousand deployments shrinks to a tenth.
+constexpr std::size_t kPackFrom = 4'096;
+constexpr int kPackLevel = 1;
+// A text of more than this is none that was bound: a damaged frame may claim anything.
+constexpr unsigned long long kUnpackedMax = 1ULL << 30;
+
+/// Empty: could not be packed.
+std::string packed(std::string_view text) {
+  std::string out(ZSTD_compressBound(text.size()), '\0');
+  const std::size_t size = ZSTD_compress(out.data(), out.size(), text.data(), text.size(), kPackLevel);
+  out.resize(ZSTD_isError(size) != 0 ? 0 : size);
+  return out;
+}
+
+std::string unpacked(const void* frame, std::size_t bytes) {
+  const unsigned long long size = ZSTD_getFrameContentSize(frame, bytes);
+  if (size > kUnpackedMax) return {};  // as are the two values that stand for an error
+  std::string out(size, '\0');
+  const std::size_t got = ZSTD_decompress(out.data(), out.size(), frame, bytes);
+  if (ZSTD_isError(got) != 0 || got != size) return {};
+  return out;
+}
 
 ErrorCode code_of(int sqlite_code) {
   switch (sqlite_code & 0xff) {
@@ -57,6 +82,14 @@ Statement& Statement::bind(std::string_view value) {
   return *this;
 }
 
+Statement& Statement::bind_packed(std::string_view value) {
+  const std::string frame = value.size() < kPackFrom ? std::string() : packed(value);
+  if (frame.empty()) return bind(value);
+  const int code = sqlite3_bind_blob64(handle_, next_++, frame.data(), frame.size(), SQLITE_TRANSIENT);
+  if (bound_ == SQLITE_OK) bound_ = code;
+  return *this;
+}
+
 Statement& Statement::bind_null() {
   const int code = sqlite3_bind_null(handle_, next_++);
   if (bound_ == SQLITE_OK) bound_ = code;
@@ -81,6 +114,10 @@ Result<std::int64_t> Statement::run() {
 }
 
 std::string Statement::text(int column) const {
+  if (sqlite3_column_type(handle_, column) == SQLITE_BLOB) {
+    const void* frame = sqlite3_column_blob(handle_, column);
+    return unpacked(frame, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column)));
+  }
   const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(handle_, column));
   if (bytes == nullptr) return {};
   return {bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column))};

@@ -26,6 +26,8 @@ class Statement {
 
   Statement& bind(std::int64_t value);
   Statement& bind(std::string_view value);
+  /// Large texts as a zstd frame, small ones as they are, so that a shell can read them; the column is of type ANY.
+  Statement& bind_packed(std::string_view value);
   Statement& bind_null();
 
   /// True: a row is there. False: done.
@@ -34,6 +36,7 @@ class Statement {
   Result<std::int64_t> run();
 
   [[nodiscard]] std::int64_t number(int column) const { return sqlite3_column_int64(handle_, column); }
+  /// As it was bound, packed or not; empty where a frame is damaged.
   [[nodiscard]] std::string text(int column) const;
   [[nodiscard]] bool is_null(int column) const { return sqlite3_column_type(handle_, column) == SQLITE_NULL; }
 
