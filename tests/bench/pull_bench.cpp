@@ -170,13 +170,9 @@ class Bench {
   double curl(const std::string& url) {
     const std::string to = root_ + "/curl";
     fs::create_directories(to);
-    std::vector<std::string> words{"curl",
-                                   "--silent",
-                                   "--fail",
-                                   "--parallel",
-                                   "--parallel-immediate",
-                                   "--parallel-max",
-                                   std::to_string(kParallel)};
+    std::vector<std::string> words{
+        "curl",           "--no-progress-meter",    "--fail", "--parallel", "--parallel-immediate",
+        "--parallel-max", std::to_string(kParallel)};
     for (const auto& entry : fs::directory_iterator(root_ + "/store/full")) {
       if (!entry.is_regular_file()) continue;
       const std::string name = entry.path().filename().string();

@@ -97,7 +97,8 @@ def weights_line(view):
         return "no snapshot yet"
     last = steps[-1]
     served = [r.get("weights") for r in view["replicas"] if r.get("role") == "job" and r.get("serves")]
-    on_it = f"{served.count(last['identity'])} of {len(served)} replicas" if view["api"] else "nobody to ask"
+    on_it = f"on {served.count(last['identity'])} of {len(served)} replicas" if served else "no replica to serve it"
+    on_it = on_it if view["api"] else "nobody to ask"
     return f"step {last['step']:2d} {last['identity']} {last['kind']} {last['phase']}, {on_it}"
 
 

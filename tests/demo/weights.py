@@ -148,6 +148,11 @@ def complaints(result):
     return found
 
 
+def short(text, limit=130):
+    text = text or ""
+    return text if len(text) <= limit else text[:limit - 3] + "..."
+
+
 def rows(result):
     """What the summary shows: (name, text)."""
     damaged, after = result["damaged"], result["after_damage"]
@@ -155,8 +160,8 @@ def rows(result):
         ("snapshots", f"{result['served']} of {result['steps']} served, half of them within "
                       f"{result['serving_p50_s']:.2f} s, the slowest in {result['serving_max_s']:.2f} s"),
         ("full ones", f"at steps {', '.join(map(str, result['full_steps']))}: each 25th, and after the damage"),
-        ("injected damage", f"step {damaged['step']} {damaged['phase']}: {damaged['problem']}"),
-        ("... was followed by", f"step {after['step']}, {after['kind']}: {after['reason']}"),
+        ("injected damage", f"step {damaged['step']} {damaged['phase']}: {short(damaged['problem'])}"),
+        ("... was followed by", f"step {after['step']}, {after['kind']}: {short(after['reason'])}"),
         ("weights checked", f"{result['trainer_checked']} times by digest, {len(result['trainer_mismatches'])} wrong; "
                             f"{result['rollout_tokens']} rollout tokens against {result['ledger_rows']} ledger rows, "
                             f"{len(result['rollout_faults'])} wrong"),

@@ -127,7 +127,7 @@ class FireworksFace(unittest.TestCase):
             self.refused(client, 400, "Extra inputs are not permitted", identity="x",
                          incremental_snapshot_metadata=delta(identity, stray=True))
             self.refused(client, 400, "Field required", reset_prompt_cache="all")
-            self.refused(client, 400, "/", identity="a/b")
+            self.refused(client, 400, "slash", identity="a/b")
             self.refused(client, 400, "reset_prompt_cache", identity="x", reset_prompt_cache="sometimes")
             self.refused(client, 409, "fork", identity="x", incremental_snapshot_metadata=delta("fw-step-000001"))
             self.refused(client, 409, "not in the chain", identity="x", incremental_snapshot_metadata=delta("nobody"))

@@ -40,7 +40,8 @@ class SnapshotKill(unittest.TestCase):
             for kill in range(kills):
                 hit.add(self.kill_during_a_load(world, dice))
                 world.start_daemon()
-                self.assertIsNone(trainer.poll(), f"the trainer gave up after kill {kill}\n" + world.log())
+                self.assertIsNone(trainer.poll(), f"the trainer gave up after kill {kill}: " +
+                                  world.trainer_report().get("problem", "") + "\n" + world.log())
             steps = len(world.trainer_report()["steps"])
             wait_for(lambda: len(world.trainer_report()["steps"]) >= steps + 3, 60,
                      "three more steps after the last kill\n" + world.log())
@@ -74,13 +75,16 @@ class SnapshotKill(unittest.TestCase):
         self.assertEqual(world.ledger("pragma integrity_check"), [("ok",)])
 
     def check_engines(self, world, dialect, engines):
+        told = 0
         for name, address in engines.items():
             calls = world.ask_engine(address, "/_calls")["calls"]
             complete, again = self.loads_of(dialect, calls)
             self.assertTrue(complete)
+            told += sum(call.startswith(UPDATES[dialect]) for call in calls) - len(complete)
             self.assertEqual(again, [], f"{name} was told to load what it had been told before\n" + world.log())
             if dialect == "vllm":
                 self.assertFalse(world.ask_engine(address, "/is_paused")["is_paused"], f"{name} was left paused")
+        print(f"{told} loads of {dialect} were cut off by a kill and began anew", flush=True)
         # Of either dialect: a paused engine answers nothing.
         self.assertEqual(len(world.weights_served()), len(engines))
 
