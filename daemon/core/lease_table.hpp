@@ -1,8 +1,8 @@
 // The life of a slot in use, as a table.
 //
 //            start              ready               current
-//   (free) ---------> starting --------> syncing ----------> serving
-//                        |                  |                   |
+//   (free) ---------> starting --------> syncing <---------> serving
+//                        |                  |      stale        |
 //                        |  reclaim         |  reclaim          |  reclaim
 //                        v                  v                   v
 //                        +------------> draining <--------------+
@@ -31,6 +31,7 @@ enum class LeaseEvent : std::uint8_t {
   overdue,  ///< its drain deadline has passed
   stuck,    ///< it will not go in spite of everything
   gone,     ///< ended, GPUs seen free
+  stale,    ///< it has lost its weights, or fell too far behind
 };
 
 struct LeaseTransition {
@@ -43,6 +44,7 @@ struct LeaseTransition {
 inline constexpr std::array kLeaseTable{
     LeaseTransition{LeasePhase::starting, LeaseEvent::ready, LeasePhase::syncing},
     LeaseTransition{LeasePhase::syncing, LeaseEvent::current, LeasePhase::serving},
+    LeaseTransition{LeasePhase::serving, LeaseEvent::stale, LeasePhase::syncing},
     LeaseTransition{LeasePhase::starting, LeaseEvent::reclaim, LeasePhase::draining},
     LeaseTransition{LeasePhase::syncing, LeaseEvent::reclaim, LeasePhase::draining},
     LeaseTransition{LeasePhase::serving, LeaseEvent::reclaim, LeasePhase::draining},

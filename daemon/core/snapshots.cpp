@@ -10,8 +10,14 @@ Draft snapshots(Draft draft, const Input& in) {
     const bool loads = site.job != nullptr && site.job->snapshots.enabled;
     const auto known = loads ? in.seen.current.find(site.job->name) : in.seen.current.end();
     for (const LeaseRef& ref : draft.of(site).leases) {
+      const bool has = !loads || (known != in.seen.current.end() && known->second.contains(*ref.id));
+      if (ref.lease->phase == LeasePhase::serving && !has && known != in.seen.current.end()) {
+        // Its process began anew under the same name, or a load went wrong: it serves nobody until it has caught up.
+        *ref.lease = after(std::move(*ref.lease), LeaseEvent::stale, in.now);
+        draft.say(Stage::snapshots, "snapshots.stale", ref.id->value);
+      }
       if (ref.lease->phase != LeasePhase::syncing) continue;
-      if (loads && (known == in.seen.current.end() || !known->second.contains(*ref.id))) {
+      if (!has) {
         draft.say(Stage::snapshots, "snapshots.syncing", ref.id->value, {{"since", ref.lease->since}});
         continue;
       }

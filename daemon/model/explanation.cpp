@@ -112,6 +112,7 @@ constexpr std::array kSentences{
     Sentence{"leases.orphan", "{subject}: belongs to no configured deployment; its {gpus} GPUs count as taken"},
     Sentence{"snapshots.current", "{subject}: ready, and serves at once (no snapshot chain is configured)"},
     Sentence{"snapshots.loaded", "{subject}: has the weights it should have, and serves"},
+    Sentence{"snapshots.stale", "{subject}: no longer has the weights it should have, and serves nobody until it does"},
     Sentence{"snapshots.syncing", "{subject}: ready since {since}, and waits for its weights"},
     Sentence{"snapshots.phase", "{subject} is {phase} {why}"},
     Sentence{"snapshots.order", "{subject}: {count} replicas are to load {identity} ({links} snapshots)"},

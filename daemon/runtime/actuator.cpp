@@ -30,10 +30,17 @@ std::set<DeploymentId> Actuator::busy() const {
   return out;
 }
 
-void Actuator::submit(const Plan& plan, std::shared_ptr<const Wiring> wiring, bool advise) {
+void Actuator::submit(const Plan& plan, std::shared_ptr<const Wiring> wiring, bool advise,
+                      const std::set<DeploymentId>& held) {
   for (const Action& action : plan.actions) {
     if (advise) {
       finish(action, outcome_of(action, OutcomeKind::advised, "mode advise: not carried out", clock_.now()));
+      continue;
+    }
+    if (action.kind == ActionKind::start && held.contains(action.deployment)) {
+      Outcome outcome = outcome_of(action, OutcomeKind::dropped, "a load of weights began meanwhile", clock_.now());
+      outcome.not_started = action.replicas;
+      finish(action, std::move(outcome));
       continue;
     }
     if (action.kind == ActionKind::start) {

@@ -27,8 +27,9 @@ class Actuator {
   Actuator(boost::asio::any_io_executor executor, Clock& clock) : executor_(std::move(executor)), clock_(clock) {}
 
   /// Takes a recorded plan on. With `advise` every action ends at once as `advised`. A drain or eviction supersedes
-  /// starts of its deployment that are still being tried.
-  void submit(const Plan& plan, std::shared_ptr<const Wiring> wiring, bool advise);
+  /// starts of its deployment that are still being tried. Starts in the deployments `held` end at once as `dropped`.
+  void submit(const Plan& plan, std::shared_ptr<const Wiring> wiring, bool advise,
+              const std::set<DeploymentId>& held = {});
 
   /// What ended since the last call.
   std::vector<Finished> take_finished() { return std::exchange(finished_, {}); }

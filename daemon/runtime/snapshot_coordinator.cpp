@@ -44,6 +44,11 @@ std::optional<SnapshotCoordinator::Standing> SnapshotCoordinator::standing(const
 Result<JobSnapshots*> SnapshotCoordinator::of(const JobId& job) const {
   const auto at = jobs_.find(job);
   if (at != jobs_.end()) return at->second.get();
+  // The API answers a moment before the ledger has been read. A trainer that is told `not_found` then gives up.
+  for (const JobConfig& one : parts_.config()->jobs) {
+    if (one.name != job || !one.snapshots.enabled) continue;
+    return Error{ErrorCode::unreachable, "the daemon is starting and has not read the ledger yet; ask again", true};
+  }
   return Error{ErrorCode::not_found, "there is no job '" + job.value.substr(0, 64) + "' with snapshots", false};
 }
 

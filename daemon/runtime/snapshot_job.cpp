@@ -132,13 +132,6 @@ awaitable<void> JobSnapshots::pass(Setting now) {
 
 awaitable<WeightsSeen> JobSnapshots::look(const Setting& now, const JobFleet& fleet) {
   WeightsSeen seen;
-  seen.leaving = fleet.leaving;
-  seen.growing = fleet.growing;
-  // An order that is on its way is no longer the deployment's when its deadline has passed, but it may still arrive.
-  seen.growing.insert(sending_.begin(), sending_.end());
-  for (const auto& [id, capabilities] : now.fleets) {
-    if (now.advises()) seen.growing.insert(id);
-  }
   const TimePoint asked_at = parts_.clock.now();
   const TimePoint deadline = asked_at + kLookMax;
   std::vector<awaitable<Result<HotloadSeen>>> tasks;
@@ -163,6 +156,15 @@ awaitable<WeightsSeen> JobSnapshots::look(const Setting& now, const JobFleet& fl
     std::sort(page.replicas.begin(), page.replicas.end(),
               [](const WeightsReport& a, const WeightsReport& b) { return a.replica < b.replica; });
     seen.polls[id] = Sample<HotloadSeen>{std::move(page), asked_at};
+  }
+  // As it is now: while the engines were asked, replicas may have been started or told to leave.
+  const JobFleet current = parts_.fleet(*now.job);
+  seen.leaving = current.leaving;
+  seen.growing = current.growing;
+  // An order that is on its way is no longer the deployment's when its deadline has passed, but it may still arrive.
+  seen.growing.insert(sending_.begin(), sending_.end());
+  for (const auto& [id, capabilities] : now.fleets) {
+    if (now.advises()) seen.growing.insert(id);
   }
   co_return seen;
 }

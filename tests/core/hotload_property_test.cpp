@@ -22,7 +22,11 @@ class Judge {
     for (const ReplicaId& name : order.replicas) {
       const auto at = rig_.world[order.deployment].find(name);
       if (at == rig_.world[order.deployment].end()) continue;
-      EXPECT_TRUE(at->second.applying.empty()) << "I7: " << name.value << " is loading already";
+      // One that was given up is outstanding no more. Only the vendor could end it, so only a full one may follow.
+      const bool given_up = !rig_.fleets[order.deployment].by_replica && order.path.front().full() &&
+                            rig_.now - told_[name] >= rig_.config.load_timeout;
+      EXPECT_TRUE(at->second.applying.empty() || given_up) << "I7: " << name.value << " is loading already";
+      told_[name] = rig_.state.deployments.at(order.deployment).load.began;
       EXPECT_FALSE(rig_.seen.leaving.contains(name)) << "I7: " << name.value << " drains";
       Identity held = at->second.weights.empty() ? Identity() : at->second.weights.back();
       for (const Snapshot& snapshot : order.path) {
@@ -81,6 +85,7 @@ class Judge {
 
  private:
   Rig& rig_;
+  std::map<ReplicaId, TimePoint> told_;  ///< when the newest order was given
   std::map<Identity, int> order_;
   int accepted_ = 0;
   int last_full_ = 0;

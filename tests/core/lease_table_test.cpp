@@ -11,22 +11,22 @@ using enum LeasePhase;
 struct Row {
   int line;
   LeasePhase from;
-  LeasePhase ready, current, reclaim, overdue, stuck, gone;
+  LeasePhase ready, current, reclaim, overdue, stuck, gone, stale;
 };
 
-//                              ready     current   reclaim   overdue   stuck  gone
+//                              ready     current   reclaim   overdue   stuck  gone      stale
 constexpr Row kRows[] = {
-    {__LINE__, starting, /*->*/ syncing, starting, draining, starting, lost, released},
-    {__LINE__, syncing, /*->*/ syncing, serving, draining, syncing, lost, released},
-    {__LINE__, serving, /*->*/ serving, serving, draining, serving, lost, released},
-    {__LINE__, draining, /*->*/ draining, draining, draining, draining, lost, released},
-    {__LINE__, lost, /*->*/ lost, lost, lost, lost, lost, released},
-    {__LINE__, released, /*->*/ released, released, released, released, released, released},
+    {__LINE__, starting, /*->*/ syncing, starting, draining, starting, lost, released, starting},
+    {__LINE__, syncing, /*->*/ syncing, serving, draining, syncing, lost, released, syncing},
+    {__LINE__, serving, /*->*/ serving, serving, draining, serving, lost, released, syncing},
+    {__LINE__, draining, /*->*/ draining, draining, draining, draining, lost, released, draining},
+    {__LINE__, lost, /*->*/ lost, lost, lost, lost, lost, released, lost},
+    {__LINE__, released, /*->*/ released, released, released, released, released, released, released},
 };
 
 TEST(LeaseTable, EveryPairIsWrittenDown) {
   for (const Row& row : kRows) {
-    const LeasePhase expected[] = {row.ready, row.current, row.reclaim, row.overdue, row.stuck, row.gone};
+    const LeasePhase expected[] = {row.ready, row.current, row.reclaim, row.overdue, row.stuck, row.gone, row.stale};
     for (std::size_t event = 0; event < std::size(expected); ++event) {
       EXPECT_EQ(transition(row.from, static_cast<LeaseEvent>(event)).to, expected[event])
           << "row at line " << row.line << ", event " << event;
@@ -36,7 +36,7 @@ TEST(LeaseTable, EveryPairIsWrittenDown) {
 
 TEST(LeaseTable, OnlyAnOverdueDrainEvicts) {
   for (const Row& row : kRows) {
-    for (int event = 0; event < 6; ++event) {
+    for (int event = 0; event < 7; ++event) {
       const bool expected = row.from == draining && static_cast<LeaseEvent>(event) == LeaseEvent::overdue;
       EXPECT_EQ(transition(row.from, static_cast<LeaseEvent>(event)).evict, expected) << "row at line " << row.line;
     }

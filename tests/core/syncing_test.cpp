@@ -1,6 +1,8 @@
 // Stage 7: a replica of a job with snapshots serves when the coordinator says that it has the right weights.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/support/world.hpp"
 
 namespace ebb::testing {
@@ -42,6 +44,25 @@ TEST(Syncing, AReplicaWithoutItsWeightsHoldsItsGpusAndDoesNotServe) {
   trial.tick();
   EXPECT_GT(trial.serving(), 0);
   EXPECT_EQ(trial.starting(), 0);
+}
+
+TEST(Syncing, AReplicaThatLosesItsWeightsServesNobodyUntilItHasThemAgain) {
+  Trial trial;
+  trial.current = true;
+  for (int i = 0; i < 60; ++i) trial.tick();
+  const int before = trial.serving();
+  ASSERT_GT(before, 0);
+  Observation seen = observe(trial.world, 8, trial.now, true);
+  for (const auto& [id, body] : trial.world.bodies()) seen.current[trial.config.jobs[0].name].insert(id);
+  std::set<ReplicaId>& current = seen.current[trial.config.jobs[0].name];
+  const auto of_rl = std::find_if(trial.state.leases.begin(), trial.state.leases.end(),
+                                  [](const auto& lease) { return lease.second.deployment == kRl; });
+  current.erase(of_rl->first);
+  const Decision decision = decide(seen, trial.state, trial.config, trial.now + trial.config.tick);
+  EXPECT_EQ(decision.next.leases.at(of_rl->first).phase, LeasePhase::syncing);
+  EXPECT_EQ(decision.admission.at(trial.config.jobs[0].name), (before - 1) * trial.config.jobs[0].rollouts_per_replica);
+  trial.tick();
+  EXPECT_EQ(trial.serving(), before);
 }
 
 TEST(Syncing, GrowthWaitsForALoadAndAReclaimDoesNot) {

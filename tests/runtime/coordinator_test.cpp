@@ -40,6 +40,7 @@ struct World {
     JobFleet out;
     for (const auto& [name, engine] : hotload->engines) out.engines[kSite].push_back({name, "http://" + name.value});
     out.leaving = leaving;
+    out.growing = growing;
     return out;
   }
   SnapshotsConfig& snapshots() { return config->jobs[0].snapshots; }
@@ -50,6 +51,7 @@ struct World {
   std::shared_ptr<Config> config = std::make_shared<Config>();
   std::shared_ptr<const SnapshotWiring> wiring;
   std::set<ReplicaId> leaving;
+  std::set<DeploymentId> growing;
   MemoryWeightsLedger ledger;
 };
 
@@ -123,6 +125,17 @@ TEST(Coordinator, SixtyPlannedStepsReachEveryReplica) {
   EXPECT_EQ(world.hotload->arrived.size(), 60u);
   EXPECT_TRUE(world.hotload->faults.empty()) << world.hotload->faults.front();
   EXPECT_EQ(world.hotload->engines.begin()->second.weights.size(), 10u);
+}
+
+TEST(Coordinator, UntilTheLedgerWasReadAJobIsNotUnknown) {
+  World world;
+  boost::asio::io_context io;
+  SnapshotCoordinator starting(io.get_executor(), {world.clock, world.ledger, [&] { return world.config; },
+                                                   [&] { return world.wiring; },
+                                                   [&](const JobConfig&) { return world.fleet(); }, [] {}});
+  EXPECT_EQ(starting.weights(kJob).error().code, ErrorCode::unreachable);
+  EXPECT_TRUE(starting.weights(kJob).error().retryable);
+  EXPECT_EQ(starting.weights(JobId("other")).error().code, ErrorCode::not_found);
 }
 
 TEST(Coordinator, ALongPollWakesWhenItServesAndAnswersWithTheStateSoFarOtherwise) {
@@ -257,6 +270,24 @@ TEST(Coordinator, ADrainingReplicaIsResumedWhileTheOthersStillLoad) {
   life.run(Duration{3'000});
   EXPECT_FALSE(world.hotload->engines[ReplicaId("r0")].paused);
   EXPECT_TRUE(world.hotload->engines[ReplicaId("r1")].paused);
+}
+
+TEST(Coordinator, AStartThatGoesOutWhileTheEnginesAreAskedHoldsTheNextOrder) {
+  World world;
+  world.replicas(2);
+  Life life(world);
+  life.run(Duration{1'100});
+  world.hotload->look_time = Duration{2'000};
+  ASSERT_TRUE(life.publish("a").ok());
+  life.run(Duration{1'000});
+  world.growing.insert(kSite);
+  world.leaving.insert(ReplicaId("r0"));
+  life.run(Duration{10'000});
+  EXPECT_TRUE(world.hotload->arrived.empty()) << "growth and loads never overlap";
+  world.growing.clear();
+  life.run(Duration{10'000});
+  ASSERT_EQ(world.hotload->arrived.size(), 1u);
+  EXPECT_EQ(world.hotload->arrived[0].replicas, std::vector<ReplicaId>{ReplicaId("r1")});
 }
 
 TEST(Coordinator, AResetReachesTheVendorAndTheNextSnapshotMustBeFull) {

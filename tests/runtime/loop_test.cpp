@@ -1,6 +1,8 @@
 // The control loop, observer and actuator with fakes under a virtual clock.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "daemon/ports/spawn.hpp"
 #include "daemon/runtime/control_loop.hpp"
 #include "tests/support/fake_ports.hpp"
@@ -123,6 +125,35 @@ TEST(ControlLoop, EveryActionWasRecordedBeforeItWasApplied) {
   EXPECT_GT(recorded.size(), 10u);
   for (const Action& action : rig.fleet->applied) EXPECT_TRUE(recorded.contains(action.id)) << action.id.value;
   EXPECT_GE(rig.ledger.outcomes.size(), recorded.size() - 4);
+}
+
+TEST(ControlLoop, AStartIsDroppedWhenALoadBeganWhileItWasDecided) {
+  Rig rig;
+  // Each time a decision has been recorded, the coordinator has taken an order meanwhile.
+  std::size_t known = 0;
+  const auto weights = [&](Observation& seen) {
+    if (rig.ledger.recorded.size() == known) return;
+    known = rig.ledger.recorded.size();
+    seen.busy.insert(kRl);
+  };
+  ControlLoop loop{rig.io.get_executor(),
+                   {rig.clock, rig.ledger, rig.observer, rig.actuator, rig.listener, [&rig] { return rig.config; },
+                    [&rig] { return rig.wiring; }, weights}};
+  State state;
+  state.started_at = rig.clock.now();
+  spawn(rig.io.get_executor(), loop.run(std::move(state)));
+  rig.run(60);
+  EXPECT_EQ(rig.world.count(kRl, false), 0);
+  EXPECT_EQ(rig.world.count(kChat, true), 1) << "nobody else waits";
+  int dropped = 0;
+  for (const Outcome& outcome : rig.listener.endings) {
+    dropped += outcome.kind == OutcomeKind::dropped && outcome.not_started.size() == 7 ? 1 : 0;
+  }
+  EXPECT_GT(dropped, 0) << "it was wanted, and given up for the load";
+  // Only the newest decision's own are still in the state: what became of them is folded in before the next one.
+  const auto& leases = rig.listener.state.leases;
+  EXPECT_LE(std::count_if(leases.begin(), leases.end(), [](const auto& l) { return l.second.deployment == kRl; }), 7);
+  rig.io.drop();
 }
 
 TEST(ControlLoop, AnEventTakesEffectAtOnce) {

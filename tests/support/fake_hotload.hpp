@@ -29,7 +29,8 @@ class FakeHotload final : public Hotload {
 
   HotloadCapabilities can;
   Duration load_time{3'000};
-  Duration answer_time{20};          ///< of a signal
+  Duration answer_time{20};  ///< of a signal
+  Duration look_time{0};
   std::set<Identity> bad;            ///< whoever loads these fails
   std::vector<Status> next_answers;  ///< taken by the signals to come; with an error the order does not arrive
   std::vector<Status> next_pauses;   ///< taken by the pauses to come; with an error nobody stops
@@ -45,6 +46,7 @@ class FakeHotload final : public Hotload {
   [[nodiscard]] HotloadCapabilities capabilities() const override { return can; }
 
   awaitable<Result<HotloadSeen>> look(std::vector<EngineAddress>, TimePoint) override {
+    if (look_time.count() > 0) co_await clock_.sleep_until(clock_.now() + look_time);
     if (dark) co_return Error{ErrorCode::unreachable, "dark", true};
     HotloadSeen page;
     for (auto& [name, engine] : engines) {
