@@ -1,5 +1,6 @@
 // The simulator is worth what it finds: every deliberately broken build must be caught, and the unbroken one must live.
 #include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
 
 #include "tests/sim/mutant.hpp"
 #include "tests/sim/run.hpp"
@@ -14,6 +15,7 @@ constexpr std::uint64_t kSlowStartInAFreeze = 84;
 
 class Mutant : public ::testing::TestWithParam<int> {
  protected:
+  void SetUp() override { spdlog::set_level(spdlog::level::off); }
   void TearDown() override { chosen_mutant = 0; }
 };
 
