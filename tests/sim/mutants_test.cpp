@@ -1,6 +1,5 @@
 // The simulator is worth what it finds: every deliberately broken build must be caught, and the unbroken one must live.
 #include <gtest/gtest.h>
-#include <spdlog/spdlog.h>
 
 #include "tests/sim/mutant.hpp"
 #include "tests/sim/run.hpp"
@@ -15,7 +14,6 @@ constexpr std::uint64_t kSlowStartInAFreeze = 84;
 
 class Mutant : public ::testing::TestWithParam<int> {
  protected:
-  void SetUp() override { spdlog::set_level(spdlog::level::off); }
   void TearDown() override { chosen_mutant = 0; }
 };
 
