@@ -97,6 +97,25 @@ bool revise(WeightsDraft& draft, const WeightsInput& in, const DeploymentId& id,
   return true;
 }
 
+/// Where the daemon itself tells one engine after the other, it may have ended after some of them: whoever stands idle
+/// on its old weights never heard of the order, is taken out of it and gets another. Others tell their replicas
+/// themselves, at their own pace.
+void take_back_unheard(WeightsDraft& draft, const WeightsInput& in, const DeploymentId& id,
+                       DeploymentWeights& deployment) {
+  HotLoad& load = deployment.load;
+  if (load.phase != LoadPhase::loading || !in.fleets.at(id).pauses || in.now - load.since < in.config.settle) return;
+  std::erase_if(load.order.replicas, [&](const ReplicaId& name) {
+    const auto at = deployment.replicas.find(name);
+    const WeightsReport* report = report_of(in, id, name);
+    const bool idle = report != nullptr && report->stage == LoadStage::idle && report->current != load.order.target();
+    if (!idle || at == deployment.replicas.end() || at->second.phase != WeightsPhase::loading) return false;
+    const bool counted = at->second.counted;
+    move_weights(draft, id, name, at->second, WeightsEvent::refused, "it never heard of the order", in.now);
+    at->second.counted = counted;  // the snapshot still waits for it
+    return true;
+  });
+}
+
 }  // namespace
 
 std::vector<LoadOrder> to_send(const JobWeights& state, const WeightsInput& in) {
@@ -126,6 +145,7 @@ WeightsDraft loads(WeightsDraft draft, const WeightsInput& in) {
   for (auto& [id, deployment] : draft.state.deployments) {
     HotLoad& load = deployment.load;
     if (load.phase == LoadPhase::idle) continue;
+    take_back_unheard(draft, in, id, deployment);
     const Members members = members_of(deployment);
     if (members.nobody()) {
       end(draft, in, id, deployment, members, LoadEvent::emptied);
@@ -179,6 +199,8 @@ WeightsDraft recovered(JobWeights state, TimePoint now) {
   draft.state = std::move(state);
   for (auto& [id, deployment] : draft.state.deployments) {
     move_load(draft, id, deployment.load, LoadEvent::unanswered, "the daemon ended before the answer", now);
+    // Engines have `settle` from now on to show that an order which was taken has reached them.
+    if (deployment.load.phase == LoadPhase::loading) deployment.load.since = now;
   }
   return draft;
 }

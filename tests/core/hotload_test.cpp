@@ -226,6 +226,35 @@ TEST(Hotload, ACrashDuringALoadRepeatsNothing) {
   EXPECT_EQ(rig.phase_of("a"), "serving");
 }
 
+TEST(Hotload, AfterACrashWhoNeverHeardOfATakenOrderIsToldAgainAndNobodyElse) {
+  Rig rig(3);
+  rig.fleets[Rig::deployment()].pauses = true;
+  ASSERT_TRUE(rig.publish("a").ok());
+  rig.passes(10);
+  ASSERT_TRUE(rig.publish("b", "a").ok());
+  rig.poll();
+  rig.decide();
+  const std::vector<LoadOrder> due = rig.due();
+  ASSERT_EQ(due.size(), 1u);
+  ASSERT_EQ(due[0].replicas.size(), 3u);
+  LoadOrder heard = due[0];
+  heard.replicas = {ReplicaId("r2")};
+  rig.apply(heard);
+  rig.take(answered(std::move(rig.state), due[0].deployment, due[0].id, LoadEvent::accepted, "", rig.config, rig.now));
+  rig.take(recovered(std::move(rig.state), rig.now));
+  rig.sent.clear();
+  rig.passes(5);
+  EXPECT_TRUE(rig.sent.empty()) << "they have `settle` to show that they heard of it";
+  EXPECT_NE(rig.phase_of("b"), "serving") << "two of three do not have it";
+  rig.passes(30);
+  ASSERT_EQ(rig.sent.size(), 1u);
+  EXPECT_EQ(rig.sent[0].replicas, (std::vector<ReplicaId>{ReplicaId("r0"), ReplicaId("r1")}));
+  EXPECT_EQ(rig.phase_of("b"), "serving");
+  for (const char* name : {"r0", "r1", "r2"}) {
+    EXPECT_EQ(rig.engine(name).weights, (std::vector<Identity>{Identity("a"), Identity("b")})) << name;
+  }
+}
+
 TEST(Hotload, ARefusedSnapshotFailsAtOnceAndTheOldWeightsGoOnServing) {
   Rig rig(2);
   rig.pass();
