@@ -228,9 +228,9 @@ TEST(Hotload, ACrashDuringALoadRepeatsNothing) {
 
 TEST(Hotload, AfterACrashWhoNeverHeardOfATakenOrderIsToldAgainAndNobodyElse) {
   Rig rig(3);
-  rig.fleets[Rig::deployment()].pauses = true;
   ASSERT_TRUE(rig.publish("a").ok());
   rig.passes(10);
+  rig.fleets[Rig::deployment()].pauses = true;
   ASSERT_TRUE(rig.publish("b", "a").ok());
   rig.poll();
   rig.decide();
@@ -242,6 +242,7 @@ TEST(Hotload, AfterACrashWhoNeverHeardOfATakenOrderIsToldAgainAndNobodyElse) {
   rig.apply(heard);
   rig.take(answered(std::move(rig.state), due[0].deployment, due[0].id, LoadEvent::accepted, "", rig.config, rig.now));
   rig.take(recovered(std::move(rig.state), rig.now));
+  rig.state.deployments.at(Rig::deployment()).paused.clear();  // they were resumed
   rig.sent.clear();
   rig.passes(5);
   EXPECT_TRUE(rig.sent.empty()) << "they have `settle` to show that they heard of it";
