@@ -103,8 +103,13 @@ void report_orphan(const EngineHotload::Shared& shared, EngineMemory& memory, co
   report.stage = LoadStage::loading;
   report.target = mark.target;
   if (shared.now() - memory.orphan_since < shared.options.config.update_timeout) return;
-  report.stage = LoadStage::error;
-  report.error = "an update that was begun earlier has not ended in " + to_text(shared.options.config.update_timeout);
+  // Whatever was sent is over by now. The daemon may as well have ended between the mark and the update itself, so this
+  // is no failure: the engine claims no weights and gets them anew.
+  report.current.reset();
+  report.stage = LoadStage::idle;
+  report.target = Identity();
+  note = report.replica.value + ": an update to " + mark.target.value + " was begun earlier and has not ended in " +
+         to_text(shared.options.config.update_timeout);
 }
 
 /// Ends what an earlier daemon has begun: its engine still stands still for it, and nobody else will. It is begun anew,

@@ -85,6 +85,7 @@ jobs:
         kind: vllm
         weights_from: ebb_pull
         puller: http://127.0.0.1:{pull_port}
+        update_timeout: 5s
       cadence:
         policy: every
         snapshots: 25

@@ -11,7 +11,7 @@ SNAPSHOTS = """\
     snapshots:
       enabled: true
       store: {store}
-      hotload: {{kind: {dialect}, weights_from: ebb_pull, puller: "http://127.0.0.1:{pull_port}"}}
+      hotload: {{kind: {dialect}, weights_from: ebb_pull, puller: "http://127.0.0.1:{pull_port}", update_timeout: 3s}}
       cadence: {{policy: every, snapshots: 25}}
       max_versions_behind: 0
       poll_interval: {poll}

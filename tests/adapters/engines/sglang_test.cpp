@@ -118,7 +118,7 @@ TEST(Sglang, ARestartedDaemonWaitsForTheUpdateThatIsUnderWayAndDoesNotRepeatIt) 
   EXPECT_TRUE(rig.run(rig.daemon().resume(rig.addresses(), rig.in(Duration{5'000}))).ok());
 }
 
-TEST(Sglang, AnUpdateOfAnEarlierDaemonThatNeverEndsIsAFailureInTheEnd) {
+TEST(Sglang, AnUpdateOfAnEarlierDaemonThatNeverEndsLeavesTheEngineWithoutWeightsToClaim) {
   EngineRig rig(HotloadKind::sglang);
   rig.hotload.update_timeout = Duration{400};
   StandIn& one = rig.add();
@@ -128,9 +128,9 @@ TEST(Sglang, AnUpdateOfAnEarlierDaemonThatNeverEndsIsAFailureInTheEnd) {
   ASSERT_TRUE(rig.until([&] { return one.weights().is_loading(); }));
   rig.restart_daemon();
   EXPECT_EQ(rig.report().stage, LoadStage::loading);
-  const WeightsReport failed = rig.settled();
-  EXPECT_EQ(failed.stage, LoadStage::error);
-  EXPECT_EQ(failed.target.value, "s1");
+  const WeightsReport found = rig.settled();
+  EXPECT_EQ(found.stage, LoadStage::idle) << "it may never have been sent, and is to be told again";
+  EXPECT_FALSE(found.current.has_value());
 }
 
 TEST(Sglang, TheAdminKeyIsSent) {
