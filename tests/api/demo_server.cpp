@@ -5,6 +5,7 @@
 #include <cmath>
 #include <iostream>
 
+#include "daemon/api/api.hpp"
 #include "daemon/api/server.hpp"
 #include "daemon/ports/spawn.hpp"
 #include "tests/support/fake_control.hpp"
