@@ -2,7 +2,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -10,6 +9,7 @@ import urllib.request
 import uuid
 
 import weights
+from ports import Ports
 
 POOL_GPUS = 8
 PEAK_RPS = 30             # 1.2 s each at 40 tokens: 36 in flight at the peak, six replicas' worth
@@ -111,25 +111,6 @@ jobs:
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def free_range(count):
-    """`count` neighbouring ports nobody listens on, below the kernel's own range for outgoing connections."""
-    for first in range(18100, 30000, count):
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return first, first + count - 1
-        except OSError:
-            continue
-    raise RuntimeError("no free ports")
-
-
 def tagged(run_id):
     """Pids of this user's living processes that carry the run's tag in their environment."""
     wanted = f"{TAG}={run_id}".encode()
@@ -204,7 +185,8 @@ class World:
         self.pool_gpus = POOL_GPUS
         self.run_id = uuid.uuid4().hex
         self.env = dict(os.environ, **{TAG: self.run_id})
-        self.api_port = free_port()
+        self.ports = Ports()
+        self.api_port, self.pull_port = self.ports.one(), self.ports.one()
         self.api = f"http://127.0.0.1:{self.api_port}"
         self.ebbctl = os.path.relpath(os.path.join(self.bin, "ebbctl"))
         self.config = os.path.join(home, "ebb.yaml")
@@ -215,13 +197,12 @@ class World:
         self.rollouts = None
         self.trainer = None
         self.puller = None
-        self.pull_port = free_port()
 
     def write_config(self):
-        first, last = free_range(64)
         scale = max(0.5, self.day_s / 180)  # a shorter day has shorter windows
         text = CONFIG.format(
-            day_s=self.day_s, home=self.home, api_port=self.api_port, gpus=POOL_GPUS, first_port=first, last_port=last,
+            day_s=self.day_s, home=self.home, api_port=self.api_port, gpus=POOL_GPUS, first_port=self.ports.first,
+            last_port=self.ports.first + 63,
             target=TARGET_IN_FLIGHT, production_max=POOL_GPUS - 1, engine=os.path.join(self.bin, "ebb-engine"),
             quiet_ms=int(2000 * scale), stabilisation_ms=int(5000 * scale), grow_ms=int(1000 * scale),
             reclaim_ms=int(3000 * scale), pull_port=self.pull_port)

@@ -1,6 +1,6 @@
 """Real processes for the integration tests: ebbd with stand-in engines, and requests that keep them busy.
 
-Everything listens on loopback, on ports that were free a moment ago, in a directory of its own. Nothing sleeps for a
+Everything listens on loopback, on ports that are claimed for it, in a directory of its own. Nothing sleeps for a
 result: tests wait for conditions with a deadline. `World` kills what it started and nothing else.
 """
 import http.client
@@ -8,14 +8,17 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+from ports import Ports  # noqa: E402
 
 BIN = os.environ.get("EBB_BIN_DIR", "build/dev/bin")
 
@@ -33,30 +36,6 @@ def wait_for(condition, timeout, what):
             last = error
         time.sleep(0.02)
     raise AssertionError(f"not within {timeout} s: {what}" + (f" (last: {last!r})" if last else ""))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def free_range(count):
-    """`count` consecutive ports that are free now."""
-    for base in range(20000, 60000, count):
-        probes = []
-        try:
-            for port in range(base, base + count):
-                probe = socket.socket()
-                probes.append(probe)
-                probe.bind(("127.0.0.1", port))
-            return base
-        except OSError:
-            continue
-        finally:
-            for probe in probes:
-                probe.close()
-    raise AssertionError("no free ports")
 
 
 def stat_of(pid):
@@ -149,8 +128,9 @@ class World:
     def __init__(self, **options):
         self.options = {**DEFAULTS, **options}
         self.dir = tempfile.mkdtemp(prefix="ebb-it-")
-        self.api_port = free_port()
-        self.first_port = free_range(32)
+        self.ports = Ports()
+        self.api_port, self.pull_port = self.ports.one(), self.ports.one()
+        self.first_port = self.ports.first
         self.config = os.path.join(self.dir, "ebb.yaml")
         self.daemon = None
         self.write_config()
@@ -160,6 +140,7 @@ class World:
 
     def __exit__(self, *_):
         self.stop_everything()
+        self.ports.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     # ------------------------------------------------------------ configuration and daemon

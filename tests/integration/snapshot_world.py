@@ -5,7 +5,7 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from harness import BIN, CONFIG, World, free_port, wait_for
+from harness import BIN, CONFIG, World, wait_for
 
 SNAPSHOTS = """\
     snapshots:
@@ -28,7 +28,6 @@ SNAPSHOT_DEFAULTS = dict(dialect="vllm", load_time="100ms", poll="50ms", settle=
 class SnapshotWorld(World):
     def __init__(self, **options):
         self.snapshots = {name: options.pop(name, default) for name, default in SNAPSHOT_DEFAULTS.items()}
-        self.pull_port = free_port()
         self.puller = None
         self.token = None
         super().__init__(**options)

@@ -83,10 +83,10 @@ class PullService : public PullRig {
     const Response response = ask("GET", "/v1/snapshots/" + identity);
     return response.status == 200 ? json::parse(response.body) : json{{"state", response.status}};
   }
-  /// Runs until nothing is being pulled any more.
+  /// Runs until nothing is being pulled any more: what is ready may be used before the last pull has tidied up.
   json settled(const std::string& identity) {
-    for (int i = 0; i < 1'000 && state(identity)["state"] == "pulling"; ++i)
-      io_.run_one_for(std::chrono::milliseconds(10));
+    io_.restart();
+    io_.run_for(std::chrono::seconds(60));
     return state(identity);
   }
 

@@ -7,6 +7,7 @@
 #include "adapters/http/curl_client.hpp"
 #include "adapters/process/process_fleet.hpp"
 #include "tests/shim/harness.hpp"
+#include "tests/support/ports.hpp"
 #include "tests/support/run.hpp"
 
 namespace ebb::test {
@@ -39,8 +40,8 @@ class ProcessFleetTest : public WithProcesses {
 
   ProcessFleetOptions options(std::vector<std::string> wishes = {"port={port}"}, int gpus = 2) const {
     ProcessFleetOptions out;
-    out.fleet.first_port = 18'000 + static_cast<int>(::getpid() % 400) * 100;
-    out.fleet.last_port = out.fleet.first_port + 99;
+    out.fleet.first_port = ports_.first();
+    out.fleet.last_port = out.fleet.first_port + Ports::kCount - 1;
     out.fleet.health_interval = Duration{20};
     out.fleet.launcher = Launcher::direct;
     out.gpus = Gpus{gpus};
@@ -107,6 +108,7 @@ class ProcessFleetTest : public WithProcesses {
   }
   bool exists(const std::string& path) const { return std::filesystem::exists(path); }
 
+  Ports ports_;
   boost::asio::io_context io_;
   RealClock clock_;
   CurlClient http_;
