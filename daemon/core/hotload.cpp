@@ -17,16 +17,19 @@ bool is_of_chain(const Chain& chain, const Identity& identity) {
 }
 
 /// The event that the report means for a replica in its phase; nothing: none.
-std::optional<WeightsEvent> event_of(const Chain& chain, const ReplicaWeights& replica, const WeightsReport& report) {
+std::optional<WeightsEvent> event_of(const Chain& chain, const ReplicaWeights& replica, const WeightsReport& report,
+                                     const HotloadCapabilities& fleet, LoadPhase load) {
   if (replica.phase == WeightsPhase::loading) {
     // An error about another target is an old one: the new order has not been picked up yet.
     if (report.stage == LoadStage::error && report.target == replica.target) return WeightsEvent::error;
-    if (report.ready && report.current == replica.target && report.stage != LoadStage::loading) {
-      return WeightsEvent::current;
-    }
+    const bool news = !replica.reload || load == LoadPhase::loading;
+    if (news && report.ready && holds(report, replica.target, fleet)) return WeightsEvent::current;
     return std::nullopt;
   }
   if (!report.current || !is_of_chain(chain, *report.current)) return WeightsEvent::blank;
+  // It may have failed, and been off the list for so long that it was forgotten.
+  if (replica.phase == WeightsPhase::unknown && is_in_doubt(report, fleet)) return WeightsEvent::error;
+  if (replica.phase == WeightsPhase::base && is_in_doubt(report, fleet)) return std::nullopt;
   if (report.ready) return WeightsEvent::current;
   return std::nullopt;
 }
@@ -41,7 +44,10 @@ void take_report(WeightsDraft& draft, const WeightsInput& in, const DeploymentId
     if (!draft.state.chain.links.empty()) ++draft.state.measures.joins;
   }
   if (replica.incarnation != report.incarnation) {
-    if (!replica.incarnation.empty() && !report.incarnation.empty()) {
+    // Another process that heard the same order is at it like the one before.
+    const bool at_it = replica.phase == WeightsPhase::loading && report.stage == LoadStage::loading &&
+                       (report.target == replica.target || report.target.empty());
+    if (!replica.incarnation.empty() && !report.incarnation.empty() && !at_it) {
       move_weights(draft, id, report.replica, replica, WeightsEvent::restarted, "", in.now);
     }
     if (!report.incarnation.empty()) replica.incarnation = report.incarnation;
@@ -49,7 +55,7 @@ void take_report(WeightsDraft& draft, const WeightsInput& in, const DeploymentId
   replica.missing_since = {};
   replica.ready = report.ready;
   replica.loaded = report.current.value_or(Identity());
-  if (const auto event = event_of(draft.state.chain, replica, report)) {
+  if (const auto event = event_of(draft.state.chain, replica, report, in.fleets.at(id), deployment.load.phase)) {
     move_weights(draft, id, report.replica, replica, *event, report.error, in.now);
   }
 }
@@ -312,6 +318,14 @@ void move_chain(WeightsDraft& draft, const Identity& identity, SnapshotEvent eve
                          {{"phase", std::string(to_string(snapshot.phase))}, {"why", snapshot.reason}}});
     draft.changed.push_back(std::move(snapshot));
   }
+}
+
+bool is_in_doubt(const WeightsReport& report, const HotloadCapabilities& fleet) {
+  return report.stage == LoadStage::error && !fleet.keeps_old_on_error;
+}
+
+bool holds(const WeightsReport& report, const Identity& target, const HotloadCapabilities& fleet) {
+  return report.current == target && report.stage != LoadStage::loading && !is_in_doubt(report, fleet);
 }
 
 const WeightsReport* report_of(const WeightsInput& in, const DeploymentId& deployment, const ReplicaId& id) {

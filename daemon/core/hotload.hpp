@@ -95,6 +95,10 @@ Duration retry_pause(int failures, const SnapshotsConfig& config);
 
 // ---------------------------------------------------------------- for the stages
 
+/// It shows an error, and its fleet does not promise that what it names as loaded is still whole.
+bool is_in_doubt(const WeightsReport& report, const HotloadCapabilities& fleet);
+/// The target is loaded. That its name is shown is not enough: who failed may be told to load what it names already.
+bool holds(const WeightsReport& report, const Identity& target, const HotloadCapabilities& fleet);
 /// Moves a replica's weights and says so, when the table moves them.
 void move_weights(WeightsDraft& draft, const DeploymentId& deployment, const ReplicaId& id, ReplicaWeights& replica,
                   WeightsEvent event, const std::string& detail, TimePoint now);

@@ -27,13 +27,16 @@ Members members_of(DeploymentWeights& deployment) {
 }
 
 /// A replica of the order is at it, or has been.
-bool is_seen(const WeightsInput& in, const DeploymentId& id, const HotLoad& load) {
+bool is_seen(const WeightsInput& in, const DeploymentId& id, const DeploymentWeights& deployment) {
+  const HotLoad& load = deployment.load;
   const Identity& target = load.order.target();
   return std::any_of(load.order.replicas.begin(), load.order.replicas.end(), [&](const ReplicaId& replica) {
     const WeightsReport* report = report_of(in, id, replica);
     if (report == nullptr) return false;
     const bool about = report->target == target || (report->target.empty() && report->stage == LoadStage::loading);
-    return report->current == target || (report->stage != LoadStage::idle && about);
+    const auto at = deployment.replicas.find(replica);
+    const bool news = at != deployment.replicas.end() && !at->second.reload;
+    return (news && holds(*report, target, in.fleets.at(id))) || (report->stage != LoadStage::idle && about);
   });
 }
 
@@ -151,7 +154,7 @@ WeightsDraft loads(WeightsDraft draft, const WeightsInput& in) {
       end(draft, in, id, deployment, members, LoadEvent::emptied);
       continue;
     }
-    if (load.phase == LoadPhase::asking && (is_seen(in, id, load) || members.resolved())) {
+    if (load.phase == LoadPhase::asking && (is_seen(in, id, deployment) || members.resolved())) {
       move_load(draft, id, load, LoadEvent::seen, "", in.now);
     } else if (load.phase == LoadPhase::asking && is_unseen(in, id, load)) {
       move_load(draft, id, load, LoadEvent::unseen, "", in.now);

@@ -107,6 +107,7 @@ void give(WeightsDraft& draft, const WeightsInput& in, const DeploymentId& id, G
   for (const ReplicaId& name : load.order.replicas) {
     ReplicaWeights& replica = deployment.replicas.at(name);
     replica.target = load.order.target();
+    replica.reload = replica.loaded == replica.target;
     move_weights(draft, id, name, replica, told, "", in.now);
     if (in.fleets.at(id).pauses) deployment.paused.insert(name);
   }

@@ -12,7 +12,8 @@
 //   loading <--------- failed <-------------------+
 //
 // An incremental snapshot goes only onto `serving` (I5), and nothing onto `loading` (I7). A failed replica stays gated
-// until a full one was loaded, whatever it reports. `blank` takes a serving replica back to base: it lost its weights.
+// until a full one was loaded, whatever it reports; so does an unknown one that shows an error where a failed load leaves
+// weights that are not whole (`error` takes unknown to failed). `blank` takes a serving replica back to base: it lost its weights.
 // `refused` (nobody touched it), `restarted` (another process behind the name) and `reset` (what is loaded belongs to
 // no chain) make unknown of every phase that they apply to; the next report says more. `gone` ends every phase.
 #pragma once
@@ -30,7 +31,7 @@ enum class WeightsEvent : std::uint8_t {
   full,         ///< an order that begins with a full snapshot names it
   incremental,  ///< an order that begins with an incremental one names it
   refused,      ///< that order was refused
-  error,        ///< reports an error for its target
+  error,        ///< reports an error for its target; without a load: any that leaves its weights in doubt
   timeout,      ///< the order's deadline has passed
   restarted,
   reset,
@@ -47,6 +48,7 @@ inline constexpr std::array kWeightsTable{
     WeightsTransition{WeightsPhase::unknown, WeightsEvent::blank, WeightsPhase::base},
     WeightsTransition{WeightsPhase::unknown, WeightsEvent::current, WeightsPhase::serving},
     WeightsTransition{WeightsPhase::unknown, WeightsEvent::full, WeightsPhase::loading},
+    WeightsTransition{WeightsPhase::unknown, WeightsEvent::error, WeightsPhase::failed},
     WeightsTransition{WeightsPhase::unknown, WeightsEvent::gone, WeightsPhase::left},
     WeightsTransition{WeightsPhase::base, WeightsEvent::current, WeightsPhase::serving},
     WeightsTransition{WeightsPhase::base, WeightsEvent::full, WeightsPhase::loading},

@@ -229,7 +229,7 @@ template <class A>
 void show(A& a, ReplicaWeights& v) {
   a("phase", v.phase), a("since", v.since), a("incarnation", v.incarnation), a("loaded", v.loaded);
   a("ready", v.ready), a("target", v.target), a("error", v.error), a("failures", v.failures);
-  a("missing_since", v.missing_since), a("counted", v.counted);
+  a("missing_since", v.missing_since), a("reload", v.reload), a("counted", v.counted);
 }
 template <class A>
 void show(A& a, LoadOrder& v) {

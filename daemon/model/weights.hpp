@@ -70,6 +70,7 @@ struct ReplicaWeights {
   std::string error;          ///< failed only
   int failures = 0;           ///< loads that failed in a row
   TimePoint missing_since{};  ///< not listed since; zero: it is
+  bool reload = false;        ///< told to load what it named already: that it does is no sign that it has
   bool counted = false;       ///< whether the ready fraction of the snapshot being loaded depends on it
   friend bool operator==(const ReplicaWeights&, const ReplicaWeights&) = default;
 };

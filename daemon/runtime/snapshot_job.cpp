@@ -118,7 +118,8 @@ awaitable<void> JobSnapshots::pass(Setting now) {
   begin_verifying();
   const bool recorded = co_await record();
   for (const auto& [deployment, names] : to_resume(state_)) {
-    if (!now.fleets.contains(deployment) || fleet.dark.contains(deployment) || !resuming_.insert(deployment).second)
+    if (!now.fleets.contains(deployment) || fleet.dark.contains(deployment) || signalling_.contains(deployment) ||
+        !resuming_.insert(deployment).second)
       continue;
     spawn(executor_, resume(now, deployment, names, engines_of(fleet, deployment, names)));
   }
@@ -173,7 +174,7 @@ awaitable<void> JobSnapshots::send(Setting now, LoadOrder order, std::vector<Eng
   const std::shared_ptr<Hotload> hotload = now.wiring->hotloads.at(order.deployment);
   const DeploymentId deployment = order.deployment;
   const std::string id = order.id;
-  LoadEvent event = LoadEvent::put_off;
+  std::optional<LoadEvent> event = LoadEvent::put_off;
   Status done = Done();
   if (hotload->capabilities().pauses) {
     // The transfer is part of the load, not of one attempt to signal.
@@ -181,17 +182,18 @@ awaitable<void> JobSnapshots::send(Setting now, LoadOrder order, std::vector<Eng
     done = co_await in_time(parts_.clock, stage_at(hotload, order, engines, deadline), deadline);
     // Nothing was signalled, so nothing can be under way unheard of.
     if (!done.ok() && event_of(done) == LoadEvent::refused) event = LoadEvent::refused;
-    if (done.ok() && !still_wanted(order, engines)) {
-      sending_.erase(deployment);
-      co_return;
-    }
+    if (done.ok() && !still_wanted(order, engines)) event = std::nullopt;
   }
-  if (done.ok()) event = co_await tell(now, hotload, std::move(order), std::move(engines), done);
+  if (done.ok() && event) event = co_await tell(now, hotload, std::move(order), std::move(engines), done);
   sending_.erase(deployment);
+  if (!event) {
+    poke();
+    co_return;
+  }
   const std::string problem = done.ok() ? "" : done.error().what;
   spdlog::info("job={} order={} answer={} problem=\"{}\"", job_.value, id,
                done.ok() ? "accepted" : to_string(done.error().code), problem);
-  take(answered(state_, deployment, id, event, problem, now.snapshots(), parts_.clock.now()));
+  take(answered(state_, deployment, id, *event, problem, now.snapshots(), parts_.clock.now()));
   (void)co_await record();
   poke();
 }
@@ -209,7 +211,7 @@ bool JobSnapshots::still_wanted(LoadOrder& order, std::vector<EngineAddress>& en
   return true;
 }
 
-awaitable<LoadEvent> JobSnapshots::tell(const Setting& now, std::shared_ptr<Hotload> hotload, LoadOrder order,
+awaitable<std::optional<LoadEvent>> JobSnapshots::tell(const Setting& now, std::shared_ptr<Hotload> hotload, LoadOrder order,
                                         std::vector<EngineAddress> engines, Status& done) {
   const TimePoint deadline = parts_.clock.now() + now.snapshots().signal_timeout;
   const bool pauses = hotload->capabilities().pauses;
@@ -220,8 +222,13 @@ awaitable<LoadEvent> JobSnapshots::tell(const Setting& now, std::shared_ptr<Hotl
     // Nothing was signalled, and it never will be: whoever stands still is resumed with the order's end.
     if (!done.ok() && event_of(done) == LoadEvent::refused) event = LoadEvent::refused;
   }
+  // That took a moment. Whoever was told to leave meanwhile runs on, so its weights must not change.
+  if (pauses && done.ok() && !still_wanted(order, engines)) co_return std::nullopt;
   if (done.ok()) {
+    const DeploymentId deployment = order.deployment;
+    signalling_.insert(deployment);
     done = co_await in_time(parts_.clock, signal_to(hotload, std::move(order), engines, deadline), deadline);
+    signalling_.erase(deployment);
     event = event_of(done);
   }
   // Nothing will happen for a while: they need not stand still for that. A pause may have used up all of its time.

@@ -52,8 +52,8 @@ class JobSnapshots {
   awaitable<WeightsSeen> look(const Setting& now, const JobFleet& fleet);
   awaitable<void> send(Setting now, LoadOrder order, std::vector<EngineAddress> engines);
   [[nodiscard]] bool still_wanted(LoadOrder& order, std::vector<EngineAddress>& engines) const;
-  /// Pauses and signals; `done` says how it went.
-  awaitable<LoadEvent> tell(const Setting& now, std::shared_ptr<Hotload> hotload, LoadOrder order,
+  /// Pauses and signals; `done` says how it went. Nothing: it is not wanted any more, and was not signalled.
+  awaitable<std::optional<LoadEvent>> tell(const Setting& now, std::shared_ptr<Hotload> hotload, LoadOrder order,
                             std::vector<EngineAddress> engines, Status& done);
   awaitable<void> resume(Setting now, DeploymentId deployment, std::vector<ReplicaId> names,
                          std::vector<EngineAddress> engines);
@@ -76,7 +76,8 @@ class JobSnapshots {
   std::vector<Snapshot> unrecorded_snapshots_;
   std::vector<LoadNote> unrecorded_notes_;
   std::optional<WeightsReset> unrecorded_reset_;
-  std::set<DeploymentId> sending_;
+  std::set<DeploymentId> sending_;     ///< from staging to the answer
+  std::set<DeploymentId> signalling_;  ///< the signal is on its way: nobody of the order may run before it is answered
   std::set<DeploymentId> resuming_;
   std::set<Identity> verifying_;
   bool dirty_ = false;

@@ -21,6 +21,7 @@ struct Engine {
   TimePoint applied_at{};
   Identity failed;
   bool stubborn = false;  ///< never ends a load
+  bool listed = true;
 };
 
 struct Rig {
@@ -62,6 +63,7 @@ struct Rig {
       }
       HotloadSeen page;
       for (const auto& [name, engine] : world[id]) {
+        if (!engine.listed) continue;
         WeightsReport report;
         report.replica = name;
         report.incarnation = std::to_string(engine.process);

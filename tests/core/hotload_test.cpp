@@ -117,6 +117,105 @@ TEST(Hotload, ALoneReplicaThatFailsIsGatedAndCaughtUpWithTheChain) {
   EXPECT_EQ(rig.engine("r0").weights, (std::vector<Identity>{Identity("a"), Identity("b")}));
 }
 
+TEST(Hotload, AFailedReplicaThatWasOffTheListForAWhileStaysGated) {
+  Rig rig(2);
+  rig.pass();
+  ASSERT_TRUE(rig.publish("a").ok());
+  rig.passes(6);
+  ASSERT_TRUE(rig.publish("b", "a").ok());
+  rig.pass();
+  rig.engine("r0").applying.clear();
+  rig.engine("r0").failed = Identity("b");
+  rig.pass();
+  ASSERT_EQ(rig.replica("r0").phase, WeightsPhase::failed);
+  rig.engine("r0").listed = false;
+  rig.pass();
+  rig.now += rig.config.settle;
+  rig.pass();
+  ASSERT_FALSE(rig.state.deployments[Rig::deployment()].replicas.contains(ReplicaId("r0")));
+  rig.engine("r0").listed = true;
+  rig.poll();
+  rig.decide();
+  EXPECT_EQ(rig.replica("r0").loaded, Identity("a"));
+  EXPECT_FALSE(may_serve(rig.state.chain, rig.replica("r0"), rig.config, {}));
+  rig.passes(20);
+  EXPECT_TRUE(may_serve(rig.state.chain, rig.replica("r0"), rig.config, {})) << "mended by a full one";
+}
+
+TEST(Hotload, WhoIsMendedWithWhatItNamesAlreadyServesOnlyAfterwards) {
+  Rig rig(2);
+  rig.pass();
+  ASSERT_TRUE(rig.publish("a").ok());
+  rig.passes(6);
+  rig.bad.insert(Identity("b"));
+  ASSERT_TRUE(rig.publish("b", "a").ok());
+  const auto orders_a_again = [&] { return rig.sent.size() == 2 && !rig.due().empty(); };
+  for (int i = 0; i < 40 && !orders_a_again(); ++i) {
+    rig.send();
+    rig.now += rig.config.poll_interval;
+    rig.work();
+    rig.poll();
+    rig.decide();
+  }
+  ASSERT_TRUE(orders_a_again());
+  ASSERT_EQ(rig.due().front().target(), Identity("a"));
+  // Its engines stop for it, and nothing is sent yet.
+  rig.poll();
+  rig.decide();
+  EXPECT_EQ(rig.replica("r0").phase, WeightsPhase::loading);
+  EXPECT_FALSE(may_serve(rig.state.chain, rig.replica("r0"), rig.config, {}));
+  rig.passes(6);
+  EXPECT_TRUE(may_serve(rig.state.chain, rig.replica("r0"), rig.config, {}));
+}
+
+TEST(Hotload, WhoEndedItsLoadTooLateServesOnlyAfterItWasToldAgain) {
+  Rig rig(1);
+  rig.pass();
+  ASSERT_TRUE(rig.publish("a").ok());
+  rig.passes(6);
+  ASSERT_TRUE(rig.publish("b").ok());
+  rig.pass();
+  rig.engine("r0").stubborn = true;
+  rig.now += rig.config.load_timeout;
+  rig.pass();
+  ASSERT_EQ(rig.replica("r0").phase, WeightsPhase::failed);
+  rig.engine("r0").applying.clear();
+  rig.engine("r0").weights = {Identity("a")};
+  rig.engine("r0").stubborn = false;
+  for (int i = 0; i < 60 && rig.due().empty(); ++i) {
+    rig.poll();
+    rig.decide();
+    rig.now += rig.config.poll_interval;
+  }
+  // It is on its way, and the engine names already what it is told to load.
+  ASSERT_EQ(rig.due().size(), 1u);
+  ASSERT_EQ(rig.due().front().target(), Identity("a"));
+  rig.poll();
+  rig.decide();
+  EXPECT_EQ(rig.replica("r0").phase, WeightsPhase::loading);
+  ASSERT_EQ(rig.due().size(), 1u) << "it is still to be sent";
+  rig.passes(6);
+  EXPECT_EQ(rig.replica("r0").phase, WeightsPhase::serving);
+}
+
+TEST(Hotload, AProcessThatTookTheOrderAfterARestartIsAtIt) {
+  Rig rig(2);
+  rig.pass();
+  ASSERT_TRUE(rig.publish("a").ok());
+  rig.pass();
+  ++rig.engine("r1").process;
+  rig.poll();
+  rig.decide();
+  EXPECT_EQ(rig.replica("r1").phase, WeightsPhase::loading);
+  rig.engine("r0").applying.clear();
+  rig.engine("r0").weights = {Identity("a")};
+  rig.poll();
+  rig.decide();
+  EXPECT_TRUE(is_loading(rig.state.deployments[Rig::deployment()])) << "growth waits for it";
+  rig.passes(6);
+  EXPECT_EQ(rig.replica("r1").phase, WeightsPhase::serving);
+}
+
 TEST(Hotload, AnErrorAboutAnEarlierTargetIsIgnored) {
   Rig rig(1);
   rig.pass();

@@ -70,7 +70,7 @@ TEST(WeightsTable, EveryPairIsWrittenDown) {
   using enum WeightsPhase;
   //        blank  current  full  incremental  refused  error  timeout  restarted  reset  gone
   expect_rows<WeightsEvent, WeightsPhase>(
-      {{__LINE__, unknown, {base, serving, loading, unknown, unknown, unknown, unknown, unknown, unknown, left}},
+      {{__LINE__, unknown, {base, serving, loading, unknown, unknown, failed, unknown, unknown, unknown, left}},
        {__LINE__, base, {base, serving, loading, base, base, base, base, unknown, unknown, left}},
        {__LINE__, loading, {loading, serving, loading, loading, unknown, failed, failed, unknown, loading, left}},
        {__LINE__, serving, {base, serving, loading, loading, serving, serving, serving, unknown, unknown, left}},

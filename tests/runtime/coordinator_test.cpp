@@ -272,6 +272,28 @@ TEST(Coordinator, ADrainingReplicaIsResumedWhileTheOthersStillLoad) {
   EXPECT_TRUE(world.hotload->engines[ReplicaId("r1")].paused);
 }
 
+TEST(Coordinator, WhoIsToldToLeaveWhileTheEnginesStopIsResumedAndNotSignalled) {
+  for (const int leavers : {1, 2}) {
+    World world;
+    world.replicas(2);
+    world.hotload->can.pauses = true;
+    world.hotload->pause_time = Duration{5'000};
+    Life life(world);
+    ASSERT_TRUE(life.publish("a").ok());
+    life.run(Duration{3'000});
+    ASSERT_TRUE(world.hotload->any_paused());
+    world.leaving.insert(ReplicaId("r0"));
+    if (leavers == 2) world.leaving.insert(ReplicaId("r1"));
+    life.run(Duration{20'000});
+    ASSERT_EQ(world.hotload->arrived.size(), leavers == 2 ? 0u : 1u);
+    for (const LoadOrder& order : world.hotload->arrived)
+      EXPECT_EQ(order.replicas, std::vector<ReplicaId>{ReplicaId("r1")});
+    EXPECT_TRUE(world.hotload->engines[ReplicaId("r0")].weights.empty());
+    EXPECT_FALSE(world.hotload->any_paused());
+    EXPECT_TRUE(world.hotload->faults.empty()) << world.hotload->faults.front();
+  }
+}
+
 TEST(Coordinator, AStartThatGoesOutWhileTheEnginesAreAskedHoldsTheNextOrder) {
   World world;
   world.replicas(2);

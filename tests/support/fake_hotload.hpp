@@ -41,7 +41,7 @@ class FakeHotload final : public Hotload {
   std::vector<LoadOrder> arrived;
   std::vector<std::string> faults;  ///< what no engine should ever be told
   int resumes = 0, resets = 0, fail_resumes = 0, stages = 0, fail_stages = 0;
-  Duration stage_time{0};
+  Duration stage_time{0}, pause_time{0};
 
   [[nodiscard]] HotloadCapabilities capabilities() const override { return can; }
 
@@ -102,7 +102,7 @@ class FakeHotload final : public Hotload {
       if (!said.ok()) co_return said;
     }
     for (const EngineAddress& engine : which) engines[engine.replica].paused = true;
-    co_await clock_.sleep_until(clock_.now() + answer_time);
+    co_await clock_.sleep_until(clock_.now() + pause_time + answer_time);
     co_return Done();
   }
   awaitable<Status> resume(std::vector<EngineAddress> which, TimePoint) override {
