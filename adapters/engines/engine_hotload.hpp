@@ -35,6 +35,7 @@ class EngineHotload final : public Hotload {
   awaitable<Status> signal(LoadOrder order, std::vector<EngineAddress> engines, TimePoint deadline) override;
   awaitable<Status> pause(LoadOrder order, std::vector<EngineAddress> engines, TimePoint deadline) override;
   awaitable<Status> resume(std::vector<EngineAddress> engines, TimePoint deadline) override;
+  void on_load_end(std::function<void()> hear) override { *shared_->hear = std::move(hear); }
   awaitable<Status> reset(TimePoint deadline) override;
 
   /// What the coroutines in the background share with us; they may outlive us.
@@ -42,7 +43,8 @@ class EngineHotload final : public Hotload {
     EngineHotloadOptions options;
     std::unique_ptr<const EngineDialect> dialect;
     EngineHttp http;
-    boost::asio::any_io_executor executor;  ///< of the updates
+    boost::asio::any_io_executor executor;                                                    ///< of the updates
+    std::shared_ptr<std::function<void()>> hear = std::make_shared<std::function<void()>>();  ///< of their ends
     [[nodiscard]] TimePoint now() const { return http.clock().now(); }
   };
 

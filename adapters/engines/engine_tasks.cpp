@@ -143,6 +143,7 @@ awaitable<void> update_in_background(SharedPtr shared, MemoryPtr memory, std::st
   if (number != memory->newest) co_return;
   spdlog::info("engine={} update={} problem=\"{}\"", url, target.value, problem);
   if (!problem.empty()) memory->failed.emplace(target, std::move(problem));
+  if (*shared->hear) (*shared->hear)();
 }
 
 }  // namespace

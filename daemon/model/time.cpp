@@ -3,7 +3,6 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <string>
 
 namespace ebb {
@@ -40,12 +39,21 @@ std::string to_iso(TimePoint at) {
   const auto day = std::chrono::floor<std::chrono::days>(at);
   const std::chrono::year_month_day date{day};
   const std::chrono::hh_mm_ss clock{at - day};
-  std::array<char, 64> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
-  return buffer.data();
+  std::string out = "0000-00-00T00:00:00.000Z";
+  // Every record in the ledger carries several of these, so it does without a format string.
+  const auto put = [&out](std::size_t end, std::int64_t value) {
+    for (; value > 0; value /= 10) out[--end] = static_cast<char>('0' + value % 10);
+  };
+  put(7, static_cast<unsigned>(date.month()));
+  put(10, static_cast<unsigned>(date.day()));
+  put(13, clock.hours().count());
+  put(16, clock.minutes().count());
+  put(19, clock.seconds().count());
+  put(23, clock.subseconds().count());
+  const int year = static_cast<int>(date.year());
+  if (year < 0 || year > 9999) return std::to_string(year) + out.substr(4);
+  put(4, year);
+  return out;
 }
 
 std::optional<TimePoint> from_iso(std::string_view text) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,10 @@ class Hotload {
   /// as of `signal`; whoever was stopped by then is resumed by the caller. Resuming what runs is a success.
   virtual awaitable<Status> pause(LoadOrder order, std::vector<EngineAddress> engines, TimePoint deadline) = 0;
   virtual awaitable<Status> resume(std::vector<EngineAddress> engines, TimePoint deadline) = 0;
+
+  /// `hear` is called, on the control thread, whenever a load has ended as far as the adapter itself can tell, so that
+  /// nobody has to wait for the next look. An adapter that cannot tell never calls it.
+  virtual void on_load_end(std::function<void()> hear) { (void)hear; }
 
   /// The other side forgets the chain, where it keeps one. What is gone is a success.
   virtual awaitable<Status> reset(TimePoint deadline) = 0;

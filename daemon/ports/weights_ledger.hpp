@@ -18,6 +18,7 @@ using boost::asio::awaitable;
 struct WeightsReset {
   TimePoint at{};
   std::string by;
+  friend bool operator==(const WeightsReset&, const WeightsReset&) = default;
 };
 
 /// What one change of a job's weights leaves behind; all of it or nothing.

@@ -15,12 +15,12 @@ JobFleet job_fleet(const JobConfig& job, const Observation* seen, const State* s
   out.known = seen != nullptr && state != nullptr;
   if (!out.known) return out;
   for (const DeploymentConfig& deployment : job.deployments) {
+    if (starting.contains(deployment.id)) out.growing.insert(deployment.id);
     const auto fleet = seen->fleets.find(deployment.fleet);
     if (fleet == seen->fleets.end() || !fleet->second.known()) {
       out.dark.insert(deployment.id);
       continue;
     }
-    if (starting.contains(deployment.id)) out.growing.insert(deployment.id);
     for (const ReplicaSeen& replica : fleet->second.value().replicas) {
       if (replica.deployment != deployment.id) continue;
       if (!stays(replica.phase)) out.leaving.insert(replica.id);

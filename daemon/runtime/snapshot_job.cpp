@@ -15,6 +15,8 @@ namespace {
 constexpr Duration kLookMax{5'000};
 // Adapters keep deadlines themselves; this is for one that does not.
 constexpr Duration kGrace{1'000};
+// Who waits for somebody else's record looks again after this, should the bell have rung before it listened.
+constexpr Duration kRecordCheck{1'000};
 
 awaitable<Result<HotloadSeen>> look_at(std::shared_ptr<Hotload> hotload, std::vector<EngineAddress> engines,
                                        TimePoint deadline) {
@@ -81,7 +83,8 @@ JobSnapshots::JobSnapshots(boost::asio::any_io_executor executor, const Snapshot
       job_(std::move(job)),
       state_(std::move(state)),
       changed_(executor),
-      wake_(executor) {
+      wake_(executor),
+      recorded_(executor) {
   take(recovered(state_, parts_.clock.now()));
 }
 
@@ -109,7 +112,19 @@ void JobSnapshots::poke() {
   wake_.ring();
 }
 
+/// Adapters that know when a load has ended say so; a reload may have brought new ones.
+void JobSnapshots::listen(const Setting& now) {
+  if (heard_ == now.wiring) return;
+  heard_ = now.wiring;
+  for (const auto& [id, capabilities] : now.fleets) {
+    now.wiring->hotloads.at(id)->on_load_end([this, alive = std::weak_ptr<const bool>(alive_)] {
+      if (alive.lock()) poke();
+    });
+  }
+}
+
 awaitable<void> JobSnapshots::pass(Setting now) {
+  listen(now);
   const JobFleet fleet = parts_.fleet(*now.job);
   if (!fleet.known) co_return;
   WeightsSeen seen = co_await look(now, fleet);
@@ -211,8 +226,9 @@ bool JobSnapshots::still_wanted(LoadOrder& order, std::vector<EngineAddress>& en
   return true;
 }
 
-awaitable<std::optional<LoadEvent>> JobSnapshots::tell(const Setting& now, std::shared_ptr<Hotload> hotload, LoadOrder order,
-                                        std::vector<EngineAddress> engines, Status& done) {
+awaitable<std::optional<LoadEvent>> JobSnapshots::tell(const Setting& now, std::shared_ptr<Hotload> hotload,
+                                                       LoadOrder order, std::vector<EngineAddress> engines,
+                                                       Status& done) {
   const TimePoint deadline = parts_.clock.now() + now.snapshots().signal_timeout;
   const bool pauses = hotload->capabilities().pauses;
   LoadEvent event = LoadEvent::put_off;
@@ -334,27 +350,44 @@ void JobSnapshots::take(WeightsDraft draft) {
 }
 
 awaitable<bool> JobSnapshots::record() {
+  // One after the other: what is being written may yet turn out not to be.
+  while (recording_) {
+    const TimePoint until = parts_.clock.now() + kRecordCheck;
+    co_await recorded_.wait(parts_.clock, until);
+  }
   if (!dirty_) co_return true;
   WeightsRecord record;
   record.job = job_;
   record.at = parts_.clock.now();
   record.state = state_;
-  record.reset = std::exchange(unrecorded_reset_, std::nullopt);
-  record.snapshots = std::exchange(unrecorded_snapshots_, {});
-  record.notes = std::exchange(unrecorded_notes_, {});
+  record.reset = unrecorded_reset_;
+  record.snapshots = unrecorded_snapshots_;
+  record.notes = unrecorded_notes_;
+  const auto snapshots = static_cast<std::ptrdiff_t>(record.snapshots.size());
+  const auto notes = static_cast<std::ptrdiff_t>(record.notes.size());
   dirty_ = false;
-  // Kept for the case that they cannot be written: they go first with the next try.
-  std::vector<Snapshot> snapshots = record.snapshots;
-  std::vector<LoadNote> notes = record.notes;
-  std::optional<WeightsReset> reset = record.reset;
+  recording_ = true;
+  const std::optional<WeightsReset> reset = record.reset;
   const Status written = co_await parts_.ledger.record_weights(std::move(record));
-  if (written.ok()) co_return true;
-  spdlog::error("job={} weights=unrecorded problem=\"{}\"", job_.value, written.error().what);
-  unrecorded_snapshots_.insert(unrecorded_snapshots_.begin(), snapshots.begin(), snapshots.end());
-  unrecorded_notes_.insert(unrecorded_notes_.begin(), notes.begin(), notes.end());
-  if (reset) unrecorded_reset_ = std::move(reset);
-  dirty_ = true;
-  co_return false;
+  recording_ = false;
+  recorded_.ring();
+  if (!written.ok()) {
+    spdlog::error("job={} weights=unrecorded problem=\"{}\"", job_.value, written.error().what);
+    dirty_ = true;
+    co_return false;
+  }
+  // More may have come in meanwhile.
+  unrecorded_snapshots_.erase(unrecorded_snapshots_.begin(), unrecorded_snapshots_.begin() + snapshots);
+  unrecorded_notes_.erase(unrecorded_notes_.begin(), unrecorded_notes_.begin() + notes);
+  if (unrecorded_reset_ == reset) unrecorded_reset_.reset();
+  co_return true;
+}
+
+const Snapshot* JobSnapshots::lately(const Identity& identity) const {
+  if (const Snapshot* found = waiting(identity)) return found;
+  const auto at = std::find_if(unrecorded_snapshots_.rbegin(), unrecorded_snapshots_.rend(),
+                               [&](const Snapshot& one) { return one.identity() == identity; });
+  return at == unrecorded_snapshots_.rend() ? nullptr : &*at;
 }
 
 const Snapshot* JobSnapshots::waiting(const Identity& identity) const {

@@ -54,9 +54,10 @@ class JobSnapshots {
   [[nodiscard]] bool still_wanted(LoadOrder& order, std::vector<EngineAddress>& engines) const;
   /// Pauses and signals; `done` says how it went. Nothing: it is not wanted any more, and was not signalled.
   awaitable<std::optional<LoadEvent>> tell(const Setting& now, std::shared_ptr<Hotload> hotload, LoadOrder order,
-                            std::vector<EngineAddress> engines, Status& done);
+                                           std::vector<EngineAddress> engines, Status& done);
   awaitable<void> resume(Setting now, DeploymentId deployment, std::vector<ReplicaId> names,
                          std::vector<EngineAddress> engines);
+  void listen(const Setting& now);
   awaitable<void> verify(Identity identity);
   void begin_verifying();
   void judge(const Snapshot& snapshot, const Verdict& verdict);
@@ -65,6 +66,8 @@ class JobSnapshots {
   void take(WeightsDraft draft);
   awaitable<bool> record();
   [[nodiscard]] const Snapshot* waiting(const Identity& identity) const;
+  /// Waiting, or ended so lately that the ledger does not know it; null: neither. Valid until the next change.
+  [[nodiscard]] const Snapshot* lately(const Identity& identity) const;
 
   boost::asio::any_io_executor executor_;
   const SnapshotCoordinator::Parts& parts_;
@@ -73,6 +76,7 @@ class JobSnapshots {
   std::shared_ptr<const JobWeights> view_;  ///< of `state_`; null: to be made
   Bell changed_;
   Bell wake_;
+  Bell recorded_;
   std::vector<Snapshot> unrecorded_snapshots_;
   std::vector<LoadNote> unrecorded_notes_;
   std::optional<WeightsReset> unrecorded_reset_;
@@ -80,7 +84,10 @@ class JobSnapshots {
   std::set<DeploymentId> signalling_;  ///< the signal is on its way: nobody of the order may run before it is answered
   std::set<DeploymentId> resuming_;
   std::set<Identity> verifying_;
-  bool dirty_ = false;
+  std::shared_ptr<const SnapshotWiring> heard_;                   ///< whose adapters tell us of loads that end
+  std::shared_ptr<const bool> alive_ = std::make_shared<bool>();  ///< they may outlive us
+  bool dirty_ = false;      ///< the state has changed since the newest record was begun
+  bool recording_ = false;  ///< a record is under way
   bool poked_ = false;
   bool stopping_ = false;
 };

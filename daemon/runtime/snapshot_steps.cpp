@@ -83,7 +83,7 @@ awaitable<Result<Snapshots::Published>> JobSnapshots::publish(Publication said) 
   Result<Known> known = co_await parts_.ledger.known(job_, said.identity, said.run.value_or(state_.chain.run));
   if (!known.ok()) co_return known.error();
   // The ledger may lag behind what came in a moment ago.
-  if (const Snapshot* same = waiting(said.identity)) known->same = *same;
+  if (const Snapshot* same = lately(said.identity)) known->same = *same;
   Result<ChainStep> step = published(state_.chain, said, *known, rules(now), parts_.clock.now());
   if (!step.ok()) co_return step.error();
   Snapshots::Published out;
@@ -115,6 +115,7 @@ awaitable<Result<Snapshot>> JobSnapshots::ended(Identity identity, TimePoint unt
   if (at != links.end()) co_return *at;
   Result<Known> known = co_await parts_.ledger.known(job_, identity, "");
   if (!known.ok()) co_return known.error();
+  if (const Snapshot* same = lately(identity)) known->same = *same;
   if (known->same) co_return *known->same;
   co_return Error{ErrorCode::not_found, "no snapshot '" + identity.value + "' was published for " + job_.value, false};
 }

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "daemon/runtime/job_fleet.hpp"
 #include "daemon/runtime/snapshot_coordinator.hpp"
 #include "policies/registry.hpp"
 #include "tests/support/fake_hotload.hpp"
@@ -130,9 +131,9 @@ TEST(Coordinator, SixtyPlannedStepsReachEveryReplica) {
 TEST(Coordinator, UntilTheLedgerWasReadAJobIsNotUnknown) {
   World world;
   boost::asio::io_context io;
-  SnapshotCoordinator starting(io.get_executor(), {world.clock, world.ledger, [&] { return world.config; },
-                                                   [&] { return world.wiring; },
-                                                   [&](const JobConfig&) { return world.fleet(); }, [] {}});
+  SnapshotCoordinator starting(io.get_executor(),
+                               {world.clock, world.ledger, [&] { return world.config; }, [&] { return world.wiring; },
+                                [&](const JobConfig&) { return world.fleet(); }, [] {}});
   EXPECT_EQ(starting.weights(kJob).error().code, ErrorCode::unreachable);
   EXPECT_TRUE(starting.weights(kJob).error().retryable);
   EXPECT_EQ(starting.weights(JobId("other")).error().code, ErrorCode::not_found);
@@ -210,6 +211,23 @@ TEST(Coordinator, NothingIsSignalledThatWasNotRecorded) {
   world.ledger.down = false;
   life.run(Duration{6'000});
   EXPECT_EQ(life.phase("a"), "serving");
+  EXPECT_TRUE(world.ledger.rows.contains(Identity("a")));
+}
+
+TEST(Coordinator, WhatEndedBeforeItCouldBeRecordedIsNotTakenTwice) {
+  World world;
+  world.replicas(1);
+  Life life(world);
+  life.run(Duration{1'000});
+  world.ledger.down = true;
+  world.verifier->says[Identity("a")] = {Verdict::Kind::malformed, "truncated", 0};
+  EXPECT_FALSE(life.publish("a").ok());
+  life.run(Duration{3'000});
+  world.ledger.down = false;
+  const auto again = life.publish("a");
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again->repeated);
+  EXPECT_EQ(again->snapshot.phase, SnapshotPhase::rejected);
   EXPECT_TRUE(world.ledger.rows.contains(Identity("a")));
 }
 
@@ -310,6 +328,19 @@ TEST(Coordinator, AStartThatGoesOutWhileTheEnginesAreAskedHoldsTheNextOrder) {
   life.run(Duration{10'000});
   ASSERT_EQ(world.hotload->arrived.size(), 1u);
   EXPECT_EQ(world.hotload->arrived[0].replicas, std::vector<ReplicaId>{ReplicaId("r1")});
+}
+
+TEST(JobFleet, AStartThatIsNotAnsweredShowsThoughItsFleetIsDark) {
+  JobConfig job;
+  job.deployments.emplace_back();
+  job.deployments[0].id = DeploymentId("rl@main");
+  job.deployments[0].fleet = FleetId("main");
+  Observation seen;
+  seen.fleets[FleetId("main")] = Missing{"no answer in time", {}};
+  const State state;
+  const JobFleet fleet = job_fleet(job, &seen, &state, {DeploymentId("rl@main")});
+  EXPECT_TRUE(fleet.growing.contains(DeploymentId("rl@main")));
+  EXPECT_TRUE(fleet.dark.contains(DeploymentId("rl@main")));
 }
 
 TEST(Coordinator, AResetReachesTheVendorAndTheNextSnapshotMustBeFull) {

@@ -119,6 +119,19 @@ TEST_P(Coordinated, SnapshotsReachEveryReplicaAndOneThatJoinsLater) {
   for (int i = 0; i < 2; ++i) EXPECT_EQ(site.engines[static_cast<std::size_t>(i)]->weights().loads_begun(), 3);
 }
 
+TEST_P(Coordinated, TheEndOfAnUpdateIsHeardOfBeforeThePollIsDue) {
+  Site site(GetParam(), 2);
+  site.config->jobs[0].snapshots.poll_interval = Duration{3'600'000};
+  site.live();
+  for (int step = 1; step <= 2; ++step) {
+    const std::string name = "s" + std::to_string(step);
+    site.write(name, static_cast<std::uint64_t>(step));
+    ASSERT_TRUE(site.publish(name));
+    ASSERT_TRUE(site.reaches(name, "serving"));
+  }
+  EXPECT_TRUE(site.nobody_stands_still());
+}
+
 TEST_P(Coordinated, AReplicaThatRestartsWithItsBaseWeightsIsBroughtUpToDate) {
   Site site(GetParam(), 2);
   site.live();
