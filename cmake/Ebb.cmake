@@ -19,14 +19,20 @@ endif()
 add_library(ebb_flags INTERFACE)
 # g++ 12 warns of overlapping and endless copies inside std::string where there are none (GCC bug 105651).
 # No contraction: a fused multiply-add may not change a decision between two builds.
+# A larger heap before g++ collects garbage: a tenth of the time to build, for some hundred MiB a job.
 target_compile_options(ebb_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -ffp-contract=off
-  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess;-Wno-restrict>
+  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess;-Wno-restrict;SHELL:--param ggc-min-heapsize=1000000>
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Release>>:-Wno-stringop-overflow;-Wno-array-bounds>)
 target_include_directories(ebb_flags INTERFACE ${PROJECT_SOURCE_DIR})
 if(EBB_SANITIZE)
   target_compile_options(ebb_flags INTERFACE -fsanitize=${EBB_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
   target_link_options(ebb_flags INTERFACE -fsanitize=${EBB_SANITIZE})
+  if(EBB_SANITIZE MATCHES undefined)
+    # These look at every single access and make a quarter of the time to build. AddressSanitizer finds null pointers
+    # and what lies beyond an object by itself; what is misaligned works on the processors that we build for.
+    target_compile_options(ebb_flags INTERFACE -fno-sanitize=null,alignment,object-size)
+  endif()
   # With a sanitizer g++ 12 takes parts of <regex> for uninitialised; the release build keeps the warning.
   target_compile_options(ebb_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   if(EBB_SANITIZE MATCHES thread AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)

@@ -23,8 +23,14 @@ from ports import Ports  # noqa: E402
 BIN = os.environ.get("EBB_BIN_DIR", "build/dev/bin")
 
 
+# Nothing here measures speed: a machine that is busy with other tests may take its time.
+PATIENCE = 3
+
+
 def wait_for(condition, timeout, what):
-    """Polls until `condition()` is true and returns its value; fails with `what` and the last exception otherwise."""
+    """Polls until `condition()` is true and returns its value; fails with `what` and the last exception otherwise.
+    `timeout` is generous for a machine that does nothing else."""
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     last = None
     while time.monotonic() < deadline:
