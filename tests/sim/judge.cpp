@@ -1,5 +1,7 @@
 #include "tests/sim/judge.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
 #include "tests/sim/sim_ledger.hpp"
@@ -10,7 +12,8 @@ namespace {
 // Ticks after which an order must have been given: one to see, one to say it again, and some for the run's faults.
 constexpr int kGraceTicks = 5;
 
-constexpr Duration kJustNow{3'000};
+// An order that was not followed is given again at the latest after this.
+constexpr Duration kJustNow{10'000};
 
 bool is_rl(const Action& action) { return action.deployment == DeploymentId("rl@pool"); }
 
@@ -58,6 +61,14 @@ int Judge::reserve() const {
 
 void Judge::decided(const Observation& seen, const Decision& decision, TimePoint steady) {
   ++decisions_;
+  if (spdlog::should_log(spdlog::level::info)) {
+    for (const Action& action : decision.plan.actions) {
+      std::string names;
+      for (const ReplicaId& id : action.replicas) names += " " + id.value;
+      spdlog::info("{} plan: {} {} {}:{}", to_iso(steady), to_string(action.kind), action.deployment.value,
+                   action.id.value, names);
+    }
+  }
   judge_growth(seen, decision);
   judge_reclaim(seen, decision, steady);
   judge_endings(seen, decision, steady);
@@ -80,15 +91,29 @@ void Judge::observed(const Observation& seen, const Truth& truth, TimePoint stea
   const auto heard = [](ReadFault& fault, bool known) {
     if (fault == ReadFault::none && !known) fault = ReadFault::slow;
   };
-  const auto load_known = [&](const char* id) {
-    const auto workload = seen.workloads.find(DeploymentId(id));
-    if (workload == seen.workloads.end()) return false;
-    const auto signal = workload->second.signals.find("in_flight");
-    return signal != workload->second.signals.end() && signal->second.value.known();
+  const auto workload = [&](const char* id) -> const WorkloadSeen* {
+    const auto found = seen.workloads.find(DeploymentId(id));
+    return found == seen.workloads.end() ? nullptr : &found->second;
   };
+  const auto load_of = [](const WorkloadSeen* of) -> const Sample<double>* {
+    if (of == nullptr) return nullptr;
+    const auto signal = of->signals.find("in_flight");
+    return signal != of->signals.end() ? signal->second.value.sample() : nullptr;
+  };
+  const WorkloadSeen* ext = workload("ext@pool");
+  const Sample<double>* chat = load_of(workload("chat@pool"));
   heard(truth_.fleet, seen.fleets.begin()->second.known());
-  heard(truth_.chat, load_known("chat@pool"));
-  heard(truth_.ext, load_known("ext@pool"));
+  heard(truth_.chat, chat != nullptr);
+  heard(truth_.ext, load_of(ext) != nullptr);
+  // What was read at once, while another read kept the round waiting, is of that moment.
+  const auto earlier = [&](const auto* sample) {
+    return sample != nullptr && sample->taken_at < seen.at && seen.at - sample->taken_at <= config_.stale_after;
+  };
+  if (truth_.chat == ReadFault::none && earlier(chat)) truth_.load = static_cast<int>(chat->value);
+  if (truth_.ext == ReadFault::none && ext != nullptr && earlier(ext->asked.sample()) && earlier(ext->held.sample())) {
+    truth_.ext_wants = ext->asked.value().count;
+    truth_.ext_held = ext->held.value().count;
+  }
   const bool read = truth_.fleet == ReadFault::none;
   if (read && !fleet_was_read_) fleet_read_since_ = steady;
   fleet_was_read_ = read;

@@ -1,4 +1,6 @@
 // ebb-sim: simulated lives of the daemon, one a seed. What `make sim SEEDS=N` runs.
+#include <spdlog/spdlog.h>
+
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <chrono>
@@ -18,6 +20,7 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", seeds, "how many seeds from there on")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--days", days, "simulated days a seed")->check(CLI::PositiveNumber)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  spdlog::set_level(seeds == 1 ? spdlog::level::info : spdlog::level::off);
 
   const auto began = std::chrono::steady_clock::now();
   std::atomic<int> next{0}, broken{0};

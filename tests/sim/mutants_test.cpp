@@ -1,5 +1,11 @@
 // The simulator is worth what it finds: every deliberately broken build must be caught, and the unbroken one must live.
 #include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "tests/sim/mutant.hpp"
 #include "tests/sim/run.hpp"
@@ -9,24 +15,51 @@ namespace {
 
 constexpr int kDays = 2;
 constexpr std::uint64_t kSeeds = 40;
-// In this life a replica starts too slowly while RL is frozen, which is rare.
-constexpr std::uint64_t kSlowStartInAFreeze = 84;
+/// Lives in which what rarely matters does. After a change of the simulator they may be others: the first forty are
+/// looked at as well, and EBB_SEEDS=400 looks further.
+const std::map<std::string, std::uint64_t> kRare{{"slow_start_replaced_past_the_guardrails", 12},
+                                                 {"lost_replicas_not_counted", 84},
+                                                 {"restart_begins_anew", 84},
+                                                 {"records_not_synced", 84},
+                                                 {"chain_limit_ignored", 33},
+                                                 {"links_left_out_of_the_way", 3},
+                                                 {"errors_of_failed_replicas_forgotten", 3},
+                                                 {"paused_engines_forgotten_after_a_crash", 9},
+                                                 {"one_order_upon_another", 31},
+                                                 {"leavers_signalled_after_the_pause", 3},
+                                                 {"restart_forgets_the_weights", 3},
+                                                 {"name_of_broken_weights_believed", 70}};
 
-class Mutant : public ::testing::TestWithParam<int> {
+std::vector<std::uint64_t> seeds_for(const std::string& mutant) {
+  std::vector<std::uint64_t> out;
+  if (const auto rare = kRare.find(mutant); rare != kRare.end()) out.push_back(rare->second);
+  const char* more = std::getenv("EBB_SEEDS");
+  const std::uint64_t last = more != nullptr ? std::stoull(more) : kSeeds;
+  for (std::uint64_t seed = 1; seed <= last; ++seed) out.push_back(seed);
+  return out;
+}
+
+class Simulator : public ::testing::Test {
+ protected:
+  void SetUp() override { spdlog::set_level(spdlog::level::off); }
+};
+
+class Mutant : public Simulator, public ::testing::WithParamInterface<int> {
  protected:
   void TearDown() override { chosen_mutant = 0; }
 };
 
 TEST_P(Mutant, IsCaught) {
   chosen_mutant = GetParam();
-  for (std::uint64_t i = 0; i <= kSeeds; ++i) {
-    const std::uint64_t seed = i == 0 ? 1 : i == 1 ? kSlowStartInAFreeze : i;
+  const std::vector<std::uint64_t> seeds =
+      seeds_for(std::string(mutant_names()[static_cast<std::size_t>(GetParam()) - 1]));
+  for (const std::uint64_t seed : seeds) {
     const RunReport report = run({seed, kDays});
     if (report.violation.empty()) continue;
     std::printf("seed %d: %s\n", static_cast<int>(seed), report.violation.c_str());
     return;
   }
-  ADD_FAILURE() << "nobody noticed within " << kSeeds + 1 << " seeds of " << kDays << " days";
+  ADD_FAILURE() << "nobody noticed within " << seeds.size() << " seeds of " << kDays << " days";
 }
 
 std::vector<int> numbers() {
@@ -38,14 +71,14 @@ INSTANTIATE_TEST_SUITE_P(All, Mutant, ::testing::ValuesIn(numbers()), [](const a
   return std::string(mutant_names()[static_cast<std::size_t>(instance.param) - 1]);
 });
 
-TEST(Simulator, TheUnbrokenBuildOfTheSameSourcesSurvives) {
+TEST_F(Simulator, TheUnbrokenBuildOfTheSameSourcesSurvives) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     const RunReport report = run({seed, kDays});
     EXPECT_EQ(report.violation, "") << "seed " << seed << " at " << report.at << "\n" << report.story;
   }
 }
 
-TEST(Simulator, ASeedGivesTheSameRunEveryTime) {
+TEST_F(Simulator, ASeedGivesTheSameRunEveryTime) {
   const RunReport once = run({7, 1}), again = run({7, 1});
   EXPECT_EQ(once.decisions, again.decisions);
   EXPECT_EQ(once.crashes, again.crashes);

@@ -1,14 +1,14 @@
 #include "tests/sim/run.hpp"
 
 #include <algorithm>
+#include <compare>
+#include <map>
+#include <mutex>
 
 #include "config/load.hpp"
 #include "daemon/ports/spawn.hpp"
-#include "daemon/runtime/control_loop.hpp"
-#include "daemon/runtime/recovery.hpp"
-#include "tests/sim/judge.hpp"
-#include "tests/sim/sim_ledger.hpp"
-#include "tests/sim/world.hpp"
+#include "tests/sim/process.hpp"
+#include "tests/sim/trainer.hpp"
 #include "tests/support/virtual_clock.hpp"
 
 namespace ebb::sim {
@@ -20,6 +20,11 @@ constexpr int kMinutesADay = 1'440;
 // Healed: longer than the longest override, cooldown, back-off and blindness together.
 constexpr int kHealMinutes = 180;
 constexpr int kRestMinutes = 5;
+// A trainer's pace, and when its last word falls: with time to be said again twice.
+constexpr double kPublishes = 0.03;
+constexpr int kTrainsUntil = 100;
+constexpr int kLastWordFrom = 120;
+constexpr int kLastWords = 20;
 
 constexpr const char* kConfig = R"(
 mode: act
@@ -49,115 +54,84 @@ jobs:
     grow_cooldown: 0s
     reclaim_cooldown: 60s
     deployments: [{pool: pool, fleet: fleet, max: 12, drain_timeout: 120s, start_timeout: 10m}]
+    snapshots:
+      enabled: ENABLED
+      store: s3://weights/run
+      hotload: {kind: vllm, weights_from: ebb_pull, puller: "http://{host}:8475"}
+      cadence: {policy: every, snapshots: 25}
+      ready_fraction: FRACTION
+      max_unavailable: UNAVAILABLE
+      poll_interval: 60s
+      settle: 120s
+      verify_timeout: 15m
+      signal_timeout: 30s
+      load_timeout: 8m
+      catch_up_timeout: 12m
+      retry_first: 5s
+      retry_max: 2m
+)";
+constexpr const char* kElsewhere = R"(
+      elsewhere:
+        - name: away
+          hotload: {kind: fireworks, account: acme, deployment: rollouts, base_model: accounts/acme/models/m}
 )";
 
-class SimFleet final : public Fleet {
- public:
-  explicit SimFleet(World& world) : world_(world) {}
-  awaitable<Result<FleetSeen>> view() override { return world_.view(); }
-  awaitable<Result<Applied>> apply(Action action) override { return world_.apply(std::move(action)); }
-  awaitable<Status> renew(std::vector<ReplicaId> replicas, TimePoint) override { co_return world_.renew(replicas); }
-  awaitable<Status> forget(std::vector<ReplicaId> replicas) override { co_return world_.forget(replicas); }
-
- private:
-  World& world_;
+/// What a reload may change.
+struct Knobs {
+  bool snapshots = true;  ///< this one and the next are the run's
+  bool away = false;
+  int headroom = 0;
+  bool on_policy = true;
+  bool waves = false;
+  friend auto operator<=>(const Knobs&, const Knobs&) = default;
 };
 
-class SimSource final : public MetricSource {
- public:
-  SimSource(World& world, bool external) : world_(world), external_(external) {}
-  awaitable<WorkloadSeen> sample(std::vector<Target>, TimePoint) override { return world_.sample(external_); }
-
- private:
-  World& world_;
-  bool external_;
-};
-
-/// One process: from a start to a crash.
-class Process final : public LoopListener {
- public:
-  Process(SteppedClock& clock, SimLedger& ledger, World& world, Judge& judge,
-          const std::shared_ptr<const Config>& config)
-      : clock_(clock), ledger_(ledger), world_(world), judge_(judge), config_(config) {
-    auto wiring = std::make_shared<Wiring>();
-    wiring->fleets[FleetId("fleet")] = std::make_shared<SimFleet>(world);
-    wiring->sources[DeploymentId("chat@pool")] = {std::make_shared<SimSource>(world, false)};
-    wiring->sources[DeploymentId("ext@pool")] = {std::make_shared<SimSource>(world, true)};
-    wiring_ = wiring;
-    judge_.daemon_started(clock_.steady());
-    spawn(io.get_executor(), main());
-  }
-  ~Process() override {
-    world_.daemon_ended();
-    judge_.daemon_ended();
-    io.drop();
-  }
-
-  void tell(Event event) { loop_.tell(std::move(event)); }
-
-  void observed(const Observation& seen, Duration) override { judge_.observed(seen, world_.truth(), clock_.steady()); }
-  void decided(const Observation& seen, const Decision& decision, Duration) override {
-    judge_.decided(seen, decision, clock_.steady());
-    quiet_ = decision.plan.actions.empty() ? quiet_ + 1 : 0;
-  }
-  void finished(const Finished&) override {}
-  void state_is(const State& state) override { leases_ = state.leases.size(); }
-  void ledger_is(const std::string&) override {}
-  void progress(TimePoint) override {}
-
-  /// Decisions in a row that planned nothing.
-  [[nodiscard]] int quiet() const { return quiet_; }
-  [[nodiscard]] std::size_t leases() const { return leases_; }
-
-  struct Io : boost::asio::io_context {
-    void drop() { shutdown(); }  // frames refer to the members below
-  };
-  Io io;
-
- private:
-  awaitable<void> main() {
-    ResumeParts parts{clock_, ledger_, observer_, config_, wiring_, "sim"};
-    Result<Resumed> before = co_await resume(std::move(parts));
-    if (!before.ok()) {
-      judge_.say("a restart could not read the ledger: " + before.error().what);
-      co_return;
-    }
-    co_await loop_.run(std::move(before->state));
-  }
-
-  SteppedClock& clock_;
-  SimLedger& ledger_;
-  World& world_;
-  Judge& judge_;
-  const std::shared_ptr<const Config>& config_;  ///< the run's own: a reload replaces what it points to
-  std::shared_ptr<const Wiring> wiring_;
-  int quiet_ = 0;
-  std::size_t leases_ = 0;
-  Observer observer_{clock_};
-  Actuator actuator_{io.get_executor(), clock_};
-  ControlLoop loop_{
-      io.get_executor(),
-      {clock_, ledger_, observer_, actuator_, *this, [this] { return config_; }, [this] { return wiring_; }}};
-};
-
-std::shared_ptr<const Config> config_with(int headroom) {
+std::shared_ptr<const Config> loaded_with(const Knobs& knobs) {
   std::string text = kConfig;
-  const std::string plain = "headroom: 0";
-  text.replace(text.find(plain), plain.size(), "headroom: " + std::to_string(headroom));
+  const auto put = [&text](const std::string& plain, const std::string& wanted) {
+    text.replace(text.find(plain), plain.size(), wanted);
+  };
+  put("headroom: 0", "headroom: " + std::to_string(knobs.headroom));
+  put("ENABLED", knobs.snapshots ? "true" : "false");
+  put("FRACTION", knobs.on_policy ? "1" : "0.6");
+  put("UNAVAILABLE", knobs.waves ? "0.4" : "1");
+  if (knobs.away) text += kElsewhere;
   Loaded loaded = load_config_text(text, "simulation.yaml");
   if (!loaded.config) throw std::logic_error(to_text(loaded.problems));
   return std::make_shared<const Config>(std::move(*loaded.config));
 }
 
+/// Not every job loads snapshots.
+Knobs drawn(Random& random) {
+  Knobs knobs;
+  knobs.snapshots = chance(random, 0.6);
+  knobs.away = knobs.snapshots && chance(random, 0.5);
+  return knobs;
+}
+
+/// Read once for all lives: a configuration is never changed, and its policies keep nothing.
+std::shared_ptr<const Config> config_with(const Knobs& knobs) {
+  static std::mutex mutex;
+  static std::map<Knobs, std::shared_ptr<const Config>> known;
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<const Config>& config = known[knobs];
+  if (config == nullptr) config = loaded_with(knobs);
+  return config;
+}
+
 class Run {
  public:
-  explicit Run(const RunOptions& options) : options_(options), random_(options.seed) { judge_.ledger = &ledger_; }
+  explicit Run(const RunOptions& options) : options_(options), random_(options.seed) {
+    judge_.ledger = &ledger_;
+    weights_.knows(engines_.sites(), world_.truth());
+    world_.hosts(engines_);
+  }
 
   RunReport report() {
     restart();
     for (int minute = 0; minute < options_.days * kMinutesADay && ok(); ++minute) fault_minute();
     if (ok()) heal();
-    for (int minute = 0; minute < kHealMinutes && ok(); ++minute) pass(kMinute);
+    for (int minute = 0; minute < kHealMinutes && ok(); ++minute) healed_minute(minute);
     if (ok()) judge_rest();
     RunReport out{judge_.violation(), judge_.story(), to_iso(steady_.now()), judge_.decisions(), crashes_};
     end();
@@ -168,8 +142,27 @@ class Run {
   [[nodiscard]] bool ok() const { return judge_.violation().empty(); }
   void pass(Duration span) { steady_.run_for(process_->io, span); }
 
+  void healed_minute(int minute) {
+    const bool goes_on = minute < kTrainsUntil && chance(random_, kPublishes);
+    // The last word: it must be taken and serve, at the latest when it was said once more.
+    const std::optional<SnapshotPhase> phase = weights_.phase_of(trainer_.newest());
+    const bool waits = phase && *phase < SnapshotPhase::serving;
+    const bool last = minute >= kTrainsUntil && minute % kLastWords == 0 && !waits &&
+                      (minute == kLastWordFrom || phase != SnapshotPhase::serving);
+    if (goes_on || last) train();
+    pass(kMinute);
+  }
+
+  void train() {
+    if (!knobs_.snapshots || trainer_.busy()) return;
+    spawn(process_->io.get_executor(), trainer_.turn(process_->coordinator()));
+  }
+
   void fault_minute() {
     world_.pass_minute();
+    engines_.pass_minute();
+    weights_.pass_minute();
+    if (chance(random_, kPublishes)) train();
     if (vfs_.next_code != SQLITE_OK ? chance(random_, 0.2) : chance(random_, 0.005)) {
       vfs_.next_code = vfs_.next_code != SQLITE_OK ? SQLITE_OK
                        : chance(random_, 0.5)      ? SQLITE_FULL
@@ -177,9 +170,9 @@ class Run {
     }
     if (chance(random_, 0.003)) say_override();
     if (chance(random_, 0.003)) reload();
-    if (chance(random_, 0.004)) {
+    if (chance(random_, engines_.is_signalled() ? 0.2 : 0.004)) {
       // After so many handlers the power goes off: between any two steps of the loop.
-      const auto steps = static_cast<std::uint64_t>(between(random_, 0, 150));
+      const auto steps = static_cast<std::uint64_t>(between(random_, 0, 300));
       if (!steady_.run_steps(process_->io, steady_.now() + kMinute, steps)) crash();
       return;
     }
@@ -208,8 +201,10 @@ class Run {
   }
 
   void reload() {
-    judge_.headroom = chance(random_, 0.5) ? 0 : 1;
-    config_ = config_with(judge_.headroom);
+    judge_.headroom = knobs_.headroom = chance(random_, 0.5) ? 0 : 1;
+    knobs_.on_policy = chance(random_, 0.5);
+    knobs_.waves = chance(random_, 0.3);
+    config_ = config_with(knobs_);
   }
 
   void crash() {
@@ -221,6 +216,7 @@ class Run {
     for (int minutes = between(random_, 0, 15); minutes > 0; --minutes) {
       steady_.skip(kMinute);
       world_.pass_minute();
+      engines_.pass_minute();
       world_.advance();
     }
     if (chance(random_, 0.2)) clock_.offset += Duration{between(random_, -3'600, 3'600) * 1'000LL};
@@ -239,26 +235,34 @@ class Run {
     const Result<std::string> forgotten = ledger_.forgotten();
     if (!forgotten.ok()) judge_.say("the ledger cannot be read: " + forgotten.error().what);
     if (forgotten.ok() && !forgotten->empty()) judge_.say("I9: a confirmed record is gone: " + *forgotten);
-    process_ = std::make_unique<Process>(clock_, ledger_, world_, judge_, config_);
+    process_ = std::make_unique<Process>(clock_, ledger_, world_, engines_, judge_, weights_, config_);
     // The world changes half-way between two ticks: what one reads is then of one moment.
     pass(kMinute / 2);
   }
 
   void end() {
     process_.reset();
+    trainer_.daemon_ended();
     ledger_.close();
   }
 
   void heal() {
     vfs_.next_code = SQLITE_OK;
     world_.heal();
-    judge_.headroom = 0;
-    config_ = config_with(0);
+    engines_.heal();
+    trainer_.heal();
+    judge_.headroom = knobs_.headroom = 0;
+    config_ = config_with(knobs_);
   }
 
   void judge_rest() {
     // Five ticks that plan nothing, with everything where it ought to be.
+    const int orders = weights_.orders();
+    const std::uint64_t records = weights_.records();
     for (int minute = 0; minute < kRestMinutes; ++minute) pass(kMinute);
+    if (knobs_.snapshots) judge_weights();
+    if (weights_.orders() != orders || weights_.records() != records)
+      judge_.say("liveness: weights do not come to rest");
     const int chat = std::clamp((world_.truth().load + 7) / 8, 1, 6);
     const int rl = 12 - chat - world_.truth().ext_wants;
     if (process_->quiet() < kRestMinutes) judge_.say("liveness: it does not come to rest");
@@ -276,16 +280,35 @@ class Run {
     if (otherwise.ok() && !otherwise->empty()) judge_.say("a replay differs: " + *otherwise);
   }
 
+  /// The last word of the trainer is what everybody has.
+  void judge_weights() {
+    const Identity& newest = trainer_.newest();
+    if (newest.empty() || weights_.phase_of(newest) != SnapshotPhase::serving) {
+      judge_.say("liveness: the newest snapshot does not serve: '" + newest.value + "'");
+    }
+    for (const auto& [id, site] : engines_.sites()) {
+      for (const auto& [name, engine] : site.engines) {
+        if (engine.paused) judge_.say("liveness: left paused: " + name.value);
+        if (engine.held != newest || !engine.whole)
+          judge_.say("liveness: " + name.value + " has '" + engine.held.value + "' and not " + newest.value);
+      }
+    }
+  }
+
   const RunOptions options_;
   Random random_;
   test::VirtualClock steady_{kBegin};
   SteppedClock clock_{steady_};
   MemoryVfs vfs_;
-  SimLedger ledger_{vfs_};
-  std::shared_ptr<const Config> config_ = config_with(0);
+  Knobs knobs_ = drawn(random_);
+  std::shared_ptr<const Config> config_ = config_with(knobs_);
   const std::shared_ptr<const Config> shape_ = config_;  ///< what no reload changes: bounds and times
   Judge judge_{*shape_};
+  WeightsJudge weights_{judge_, clock_, shape_->jobs.front()};
+  Engines engines_{clock_, random_, weights_, knobs_.away};
   World world_{*shape_, clock_, random_, judge_};
+  SimLedger ledger_{vfs_, weights_};
+  Trainer trainer_{clock_, random_, engines_, weights_};
   std::unique_ptr<Process> process_;
   int crashes_ = 0;
 };

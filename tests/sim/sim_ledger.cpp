@@ -1,9 +1,15 @@
 #include "tests/sim/sim_ledger.hpp"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include "daemon/runtime/ledger_read.hpp"
 #include "daemon/runtime/ledger_schema.hpp"
+#include "daemon/runtime/ledger_weights.hpp"
 #include "daemon/runtime/ledger_write.hpp"
 #include "daemon/runtime/replay.hpp"
+#include "tests/sim/weights_judge.hpp"
 
 namespace ebb::sim {
 namespace {
@@ -13,6 +19,12 @@ constexpr const char* kPath = "/ebb.db";
 constexpr int kDecisionsKept = 360;
 constexpr std::uint64_t kCleanEvery = 60;
 
+/// The real ledger writes on a thread of its own: meanwhile others have their turn, or the power goes.
+awaitable<void> others_turn() {
+  auto executor = co_await boost::asio::this_coro::executor;
+  co_await boost::asio::post(executor, boost::asio::use_awaitable);
+}
+
 }  // namespace
 
 Status SimLedger::open() {
@@ -20,7 +32,8 @@ Status SimLedger::open() {
   if (!opened.ok()) return opened.error();
   db_ = std::move(*opened);
   ticks_ = TickWriter("sim");
-  if (Status set = db_->run("PRAGMA locking_mode = EXCLUSIVE"); !set.ok()) return set;
+  // Each commit writes whole pages, most of them for a few bytes: small ones are a quarter of the work.
+  if (Status set = db_->run("PRAGMA page_size = 1024; PRAGMA locking_mode = EXCLUSIVE"); !set.ok()) return set;
   Status ready = prepare_ledger_file(*db_, kPath);
   // A crash writes nothing back either.
   db_->leave_log_on_close(true);
@@ -67,6 +80,7 @@ bool SimLedger::write(const Event& event) { return write_event(*db_, event).ok()
 
 awaitable<Status> SimLedger::record(const Observation& seen, const State& before, const Decision& decision,
                                     std::shared_ptr<const Config> config) {
+  co_await others_turn();
   Status done = ticks_.write(*db_, {seen, before, decision, std::move(config)});
   if (!done.ok()) co_return done;
   for (const Action& action : decision.plan.actions) confirmed_.insert(action.id);
@@ -77,7 +91,10 @@ awaitable<Status> SimLedger::record(const Observation& seen, const State& before
   }
   co_return done;
 }
-awaitable<Status> SimLedger::record(std::vector<Outcome> outcomes) { co_return write_outcomes(*db_, outcomes); }
+awaitable<Status> SimLedger::record(std::vector<Outcome> outcomes) {
+  co_await others_turn();
+  co_return write_outcomes(*db_, outcomes);
+}
 awaitable<Result<std::uint64_t>> SimLedger::record(Event event) { co_return write_event(*db_, event); }
 awaitable<Result<Recovered>> SimLedger::recover() { co_return read_recovered(*db_); }
 awaitable<Result<std::vector<nlohmann::json>>> SimLedger::decisions(Page page) { co_return read_page(*db_, page); }
@@ -87,5 +104,27 @@ awaitable<Result<std::vector<Event>>> SimLedger::events(std::uint64_t after_seq,
   co_return read_events(*db_, after_seq, limit);
 }
 awaitable<Result<std::vector<ActionRow>>> SimLedger::actions(int limit) { co_return read_actions(*db_, limit); }
+
+awaitable<Status> SimLedger::record_weights(WeightsRecord record) {
+  judge_.recording(record);
+  co_await others_turn();
+  Status done = write_weights(*db_, record);
+  if (done.ok()) judge_.recorded(record);
+  co_await others_turn();
+  co_return done;
+}
+awaitable<Result<std::map<JobId, JobWeights>>> SimLedger::recover_weights() {
+  Result<std::map<JobId, JobWeights>> found = read_weights(*db_);
+  if (found.ok()) judge_.recovered(*found);
+  co_return found;
+}
+awaitable<Result<Known>> SimLedger::known(JobId job, Identity identity, std::string run) {
+  co_await others_turn();
+  co_return read_known(*db_, job, identity, run);
+}
+awaitable<Result<std::vector<SnapshotRow>>> SimLedger::snapshots(WeightsPage page) {
+  co_return read_snapshots(*db_, page);
+}
+awaitable<Result<std::vector<LoadRow>>> SimLedger::loads(WeightsPage page) { co_return read_loads(*db_, page); }
 
 }  // namespace ebb::sim

@@ -6,15 +6,18 @@
 #include <set>
 
 #include "daemon/ports/ledger.hpp"
+#include "daemon/ports/weights_ledger.hpp"
 #include "daemon/runtime/ledger_write.hpp"
 #include "daemon/runtime/sqlite.hpp"
 #include "tests/sim/memory_vfs.hpp"
 
 namespace ebb::sim {
 
-class SimLedger final : public Ledger {
+class WeightsJudge;
+
+class SimLedger final : public Ledger, public WeightsLedger {
  public:
-  explicit SimLedger(MemoryVfs& vfs) : vfs_(vfs) {}
+  SimLedger(MemoryVfs& vfs, WeightsJudge& judge) : vfs_(vfs), judge_(judge) {}
 
   /// As the daemon opens it, checks included. After `close`, again.
   Status open();
@@ -44,8 +47,15 @@ class SimLedger final : public Ledger {
   awaitable<Result<std::vector<Event>>> events(std::uint64_t after_seq, int limit) override;
   awaitable<Result<std::vector<ActionRow>>> actions(int limit) override;
 
+  awaitable<Status> record_weights(WeightsRecord record) override;
+  awaitable<Result<std::map<JobId, JobWeights>>> recover_weights() override;
+  awaitable<Result<Known>> known(JobId job, Identity identity, std::string run) override;
+  awaitable<Result<std::vector<SnapshotRow>>> snapshots(WeightsPage page) override;
+  awaitable<Result<std::vector<LoadRow>>> loads(WeightsPage page) override;
+
  private:
   MemoryVfs& vfs_;
+  WeightsJudge& judge_;
   std::unique_ptr<Database> db_;
   TickWriter ticks_{"sim"};
   std::set<ActionId> confirmed_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tests/sim/engines.hpp"
+
 namespace ebb::sim {
 namespace {
 
@@ -77,6 +79,7 @@ void World::advance() {
     }
   }
   truth_.ext_held = std::min(truth_.ext_wants, truth_.ext_held + std::max(free(), 0));
+  engines_->follow(truth_.bodies);
 }
 
 int World::free() const {
@@ -97,6 +100,7 @@ awaitable<Result<FleetSeen>> World::view() {
     seen.started_at = body.started_at;
     seen.gpus = Gpus{1};
     seen.failed = body.failed;
+    if (body.rl) seen.address = "http://" + id.value;
     out.replicas.push_back(std::move(seen));
   }
   co_return out;

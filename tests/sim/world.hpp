@@ -37,6 +37,8 @@ class SteppedClock final : public Clock {
   Clock& steady_;
 };
 
+class Engines;
+
 class World {
  public:
   World(const Config& config, SteppedClock& clock, Random& random, Judge& judge);
@@ -54,6 +56,8 @@ class World {
   Status forget(const std::vector<ReplicaId>& replicas);
   /// Of `chat` (ours) or `ext` (another owner's).
   awaitable<WorkloadSeen> sample(bool external);
+  /// Engines that live in the RL replicas, from now on.
+  void hosts(Engines& engines) { engines_ = &engines; }
   /// The daemon is gone; calls that were under way died with it.
   void daemon_ended();
 
@@ -72,6 +76,7 @@ class World {
   Random& random_;
   Judge& judge_;
   Truth truth_;
+  Engines* engines_ = nullptr;
   bool faults_on_ = true;
   std::set<ReplicaId> ever_;  ///< names that were used
 };

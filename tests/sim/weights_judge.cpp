@@ -1,0 +1,423 @@
+#include "tests/sim/weights_judge.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+namespace ebb::sim {
+namespace {
+
+const JobId kJob("rl");
+const FleetId kFleet("fleet");
+const DeploymentId kOurs("rl@pool");
+constexpr int kMostEver = 30;
+// A pause lies between the last look at what is wanted and the signal.
+constexpr Duration kPauseTakes{20'000};
+constexpr Duration kLookTakes{6'000};
+constexpr Duration kLooksApart{180'000};
+constexpr Duration kPausedMost{15 * 60'000};
+constexpr std::size_t kLooksKept = 8;
+// Of a replica that has ended, longer than the daemon could believe in it.
+constexpr Duration kRemembered{60 * 60'000};
+
+int rank(SnapshotPhase phase) {
+  switch (phase) {
+    case SnapshotPhase::planned: return 0;
+    case SnapshotPhase::published: return 1;
+    case SnapshotPhase::verified: return 2;
+    case SnapshotPhase::loading: return 3;
+    default: return 4;
+  }
+}
+
+/// A single seed is told step by step, for whoever looks for its fault.
+bool tells() { return spdlog::should_log(spdlog::level::info); }
+
+template <class All, class One>
+void drop(All& all, const One& one) {
+  all.erase(std::remove(all.begin(), all.end(), one), all.end());
+}
+
+}  // namespace
+
+void WeightsJudge::daemon_started() {
+  started_ = clock_.steady();
+  fleet_read_ = false;
+}
+
+void WeightsJudge::daemon_ended() {
+  believed_ = durable_;
+  told_.clear();
+  shown_leaving_.clear();
+  looks_.clear();
+}
+
+// ---------------------------------------------------------------- the ledger
+
+int WeightsJudge::limit() const {
+  int most = kMostEver;
+  for (const auto& [id, site] : *sites_) {
+    if (site.can.incrementals_max > 0) most = std::min(most, site.can.incrementals_max);
+  }
+  return most;
+}
+
+void WeightsJudge::accept(Books& books, const Snapshot& snapshot, bool judged) {
+  const std::string name = snapshot.identity().value;
+  const int number = ++books.count;
+  books.rows[snapshot.identity()] = {SnapshotPhase::published, snapshot.full(), number};
+  if (snapshot.full()) {
+    books.last_full = number;
+    books.since_full = 0;
+    books.broken = false;
+  } else {
+    ++books.since_full;
+    if (judged && books.broken) say("I6: " + name + " is incremental where a full one was due");
+    if (judged && books.since_full > limit())
+      say("I6: " + name + " is number " + std::to_string(books.since_full) + " on top of a full one");
+    if (judged && (books.alive.empty() || snapshot.said.parent != books.alive.back()))
+      say("I5: " + name + " was taken on top of " + snapshot.said.parent.value + ", which is not the newest");
+    if (judged && snapshot.run != books.run) say("I6: the run " + snapshot.run + " begins with an incremental one");
+  }
+  books.run = snapshot.run;
+  books.alive.push_back(snapshot.identity());
+}
+
+void WeightsJudge::move(Books& books, const Snapshot& snapshot, bool judged) {
+  const Identity& id = snapshot.identity();
+  if (!books.rows.contains(id)) accept(books, snapshot, judged);
+  Books::Row& row = books.rows.at(id);
+  // Rows that could not be written come again with the next try.
+  if (rank(snapshot.phase) <= rank(row.phase)) return;
+  const SnapshotPhase before = row.phase;
+  row.phase = snapshot.phase;
+  if (snapshot.phase == SnapshotPhase::loading) books.loading = id;
+  if (rank(snapshot.phase) < rank(SnapshotPhase::serving)) return;
+  if (books.loading == id) books.loading = Identity();
+  if (snapshot.phase == SnapshotPhase::serving) {
+    if (row.full) books.strays.clear();
+    books.served.push_back(id);
+    return;
+  }
+  drop(books.alive, id);
+  if (snapshot.phase == SnapshotPhase::dropped) return;
+  if (before == SnapshotPhase::loading) books.strays.insert(id);
+  // A full one that was published after it is the new ground already.
+  if (row.number >= books.last_full) books.broken = true;
+}
+
+void WeightsJudge::enter(Books& books, const WeightsRecord& record, bool judged) {
+  const bool resets = record.reset && record.reset->at != books.reset_at;
+  const int before = books.last_full;
+  if (resets) {
+    books.reset_at = record.reset->at;
+    books.served.clear();
+    books.strays.clear();
+    books.alive.clear();
+    books.loading = Identity();
+  }
+  // Beside a reset it is not said what came before it and what after.
+  for (const Snapshot& snapshot : record.snapshots) move(books, snapshot, judged && !resets);
+  if (resets && books.last_full == before) books.broken = true;
+}
+
+void WeightsJudge::recording(const WeightsRecord& record) {
+  for (const LoadNote& note : record.notes) {
+    if (!tells()) break;
+    spdlog::info("{} weights {} {} {}: {} {} {}", to_iso(clock_.steady()), note.deployment.value, note.replica.value,
+                 note.order, note.what, note.identity.value, note.detail);
+  }
+  enter(believed_, record, true);
+  for (const auto& [id, deployment] : record.state.deployments) {
+    if (deployment.load.phase != LoadPhase::idle) given_.try_emplace(deployment.load.order.id, clock_.now());
+  }
+}
+
+void WeightsJudge::recorded(const WeightsRecord& record) {
+  ++records_;
+  enter(durable_, record, false);
+  for (const Snapshot& snapshot : record.snapshots) accepted_ += snapshot.phase == SnapshotPhase::published ? 1 : 0;
+  if (last_) {
+    for (const Snapshot& waited : last_->chain.waiting) {
+      const auto& now = record.state.chain.waiting;
+      const bool waits =
+          std::any_of(now.begin(), now.end(), [&](const Snapshot& one) { return one.identity() == waited.identity(); });
+      if (!waits && rank(durable_.rows[waited.identity()].phase) < rank(SnapshotPhase::serving))
+        say("I9: the snapshot " + waited.identity().value + " is forgotten");
+    }
+  }
+  last_ = record.state;
+}
+
+void WeightsJudge::recovered(const std::map<JobId, JobWeights>& found) {
+  const auto mine = found.find(kJob);
+  if (last_ && (mine == found.end() || mine->second != *last_)) say("I9: confirmed weights are gone from the ledger");
+}
+
+// ---------------------------------------------------------------- the engines
+
+void WeightsJudge::looking(const DeploymentId& id) {
+  Look look{clock_.steady(), told_, id != kOurs || fleet_read_};
+  look.leaving.insert(shown_leaving_.begin(), shown_leaving_.end());
+  looks_[id].push_back(std::move(look));
+  if (looks_[id].size() > kLooksKept) looks_[id].pop_front();
+}
+
+void WeightsJudge::looked(const DeploymentId& id, const HotloadSeen& page) {
+  if (looks_[id].empty() || !looks_[id].back().counts) return;
+  const TimePoint now = clock_.steady();
+  if (now - read_at_[id] > kLooksApart) readable_since_[id] = now;
+  read_at_[id] = now;
+  for (const WeightsReport& report : page.replicas) {
+    Shown& shown = shown_[id][report.replica];
+    if (shown.process != report.incarnation) shown.process_since = now;
+    const Identity current = report.current.value_or(Identity());
+    if (tells() && (shown.process != report.incarnation || shown.current != current || shown.stage != report.stage))
+      spdlog::info("{} shown {} {}: process {}, '{}', stage {} of '{}'", to_iso(now), id.value, report.replica.value,
+                   report.incarnation, current.value, static_cast<int>(report.stage), report.target.value);
+    shown.process = report.incarnation;
+    shown.current = current;
+    shown.ready = report.ready;
+    shown.stage = report.stage;
+    shown.target = report.target;
+    shown.at = now;
+  }
+  const auto is_listed = [&](const ReplicaId& name) {
+    return std::any_of(page.replicas.begin(), page.replicas.end(),
+                       [&](const WeightsReport& one) { return one.replica == name; });
+  };
+  std::erase_if(shown_[id], [&](const auto& entry) {
+    const auto& [name, shown] = entry;
+    if (is_listed(name))
+      absent_[id].erase(name);
+    else
+      absent_[id].try_emplace(name, clock_.now());
+    const bool ended = !sites_->at(id).engines.contains(name) && now - shown.at > kRemembered;
+    if (ended) absent_[id].erase(name);
+    return ended;
+  });
+  close_over(id, page);
+}
+
+void WeightsJudge::close_over(const DeploymentId& id, const HotloadSeen& page) {
+  const auto found = open_.find(id);
+  if (found == open_.end()) return;
+  Open& open = found->second;
+  std::erase_if(open.left, [&](const auto& member) {
+    const auto& [name, process] = member;
+    const auto report = std::find_if(page.replicas.begin(), page.replicas.end(),
+                                     [&](const WeightsReport& one) { return one.replica == name; });
+    if (report == page.replicas.end()) {
+      const auto since = absent_[id].try_emplace(name, clock_.now()).first->second;
+      return clock_.now() - since >= job_.snapshots.settle - kLookTakes;
+    }
+    const bool failed = report->stage == LoadStage::error && report->target == open.target;
+    const bool done = report->ready && report->current == open.target && report->stage != LoadStage::loading;
+    // Who is told by the daemon itself, and stands idle at something else for so long, is not at it (any more).
+    const bool idle = sites_->at(id).can.pauses && report->stage == LoadStage::idle &&
+                      clock_.steady() - open.since >= job_.snapshots.settle - kLookTakes;
+    return report->incarnation != process || failed || done || idle;
+  });
+}
+
+void WeightsJudge::close_for_leaving() {
+  for (auto& [id, open] : open_) {
+    const auto& engines = sites_->at(id).engines;
+    std::erase_if(open.left, [&](const auto& member) {
+      const auto engine = engines.find(member.first);
+      return engine == engines.end() || engine->second.leaves || told_.contains(member.first);
+    });
+  }
+}
+
+bool WeightsJudge::is_open(const DeploymentId& id) const {
+  const auto open = open_.find(id);
+  return open != open_.end() && !open->second.left.empty() && clock_.now() < open->second.until;
+}
+
+/// Who is at it still, and what was shown of it last.
+std::string WeightsJudge::story_of(const DeploymentId& id) const {
+  std::string out;
+  const Open& open = open_.at(id);
+  for (const auto& [name, process] : open.left) {
+    const Shown& shown = shown_.at(id).at(name);
+    out += "; " + name.value + " shows '" + shown.current.value + "' of '" + open.target.value + "', stage " +
+           std::to_string(static_cast<int>(shown.stage)) + ", process " + shown.process + " of " + process + ", " +
+           to_text(clock_.steady() - shown.at) + " ago";
+  }
+  return out + ", until in " + to_text(open.until - clock_.now());
+}
+
+void WeightsJudge::pausing(const DeploymentId& id, const ReplicaId& name) {
+  const auto& engines = sites_->at(id).engines;
+  if (const auto engine = engines.find(name); engine != engines.end()) pausing_[name] = engine->second.process;
+  const bool known = last_ && last_->deployments.contains(id) && last_->deployments.at(id).paused.contains(name);
+  if (!known) say("I9: " + name.value + " is paused, and the ledger does not know it");
+}
+
+void WeightsJudge::signalling(const LoadOrder& order) {
+  const bool known = last_ && last_->deployments.contains(order.deployment);
+  const HotLoad* load = known ? &last_->deployments.at(order.deployment).load : nullptr;
+  if (load == nullptr || load->phase != LoadPhase::sending || load->order.id != order.id ||
+      load->order.path != order.path)
+    say("I9: the order " + order.id + " is signalled, and the ledger does not know it");
+}
+
+void WeightsJudge::check_member(const LoadOrder& order, const Site& site, const ReplicaId& name) {
+  const std::string what = name.value + " by " + order.id;
+  for (const Look& look : looks_[order.deployment]) {
+    if (look.at <= clock_.steady() - kPauseTakes && look.leaving.contains(name))
+      say("I7: a replica that leaves is told to load: " + what);
+  }
+  const auto engine = site.engines.find(name);
+  const auto shown = shown_[order.deployment].find(name);
+  if (shown == shown_[order.deployment].end()) say("I5: a replica that was never seen is told to load: " + what);
+  if (engine == site.engines.end() || shown == shown_[order.deployment].end()) return;
+  const std::string process = std::to_string(engine->second.process);
+  if (site.can.pauses && !engine->second.paused && pausing_[name] == engine->second.process)
+    say("weights change under an engine that runs: " + what);
+  // What happened since the last look the daemon cannot know.
+  if (shown->second.process != process || clock_.steady() - shown->second.process_since < kPauseTakes) return;
+  // A vendor's replica that was given up on can be helped by nothing but a further order.
+  if (site.can.by_replica && shown->second.stage == LoadStage::loading) say("I7: told to load while it loads: " + what);
+  if (!order.path.front().full() && !engine->second.whole && shown->second.stage == LoadStage::error)
+    say("I5: an incremental one onto weights that a failed load left: " + what);
+  Identity held = shown->second.current;
+  for (const Snapshot& snapshot : order.path) {
+    if (!snapshot.full() && snapshot.said.parent != held)
+      say("I5: " + snapshot.identity().value + " onto '" + held.value + "': " + what);
+    held = snapshot.identity();
+  }
+}
+
+bool WeightsJudge::is_remembered(const LoadOrder& order, const Site& site) const {
+  const auto before = signalled_.find(order.id);
+  if (before == signalled_.end()) return false;
+  return std::any_of(before->second.begin(), before->second.end(), [&](const auto& taker) {
+    const auto engine = site.engines.find(taker.first);
+    return engine != site.engines.end() && engine->second.process == taker.second && engine->second.lies.empty();
+  });
+}
+
+void WeightsJudge::arrived(const LoadOrder& order) {
+  const Site& site = sites_->at(order.deployment);
+  close_for_leaving();
+  if (is_remembered(order, site)) say("I9: signalled twice: " + order.id);
+  for (const Snapshot& snapshot : order.path) {
+    if (!verified_.contains(snapshot.identity())) say("a snapshot that is not whole is signalled: " + order.id);
+  }
+  if (is_open(order.deployment))
+    say("I7: " + order.id + " while " + open_[order.deployment].id + " is not over" + story_of(order.deployment));
+  const auto starting = truth_->starting.find(order.deployment);
+  if (starting != truth_->starting.end() && starting->second > 0)
+    say("I7: " + order.id + " while a start is not answered");
+  Open open;
+  open.id = order.id;
+  open.target = order.target();
+  open.since = clock_.steady();
+  open.until = given_[order.id] + job_.snapshots.load_timeout;
+  for (const ReplicaId& name : order.replicas) {
+    check_member(order, site, name);
+    const auto engine = site.engines.find(name);
+    if (engine == site.engines.end()) continue;
+    open.left[name] = std::to_string(engine->second.process);
+    signalled_[order.id][name] = engine->second.process;
+  }
+  open_[order.deployment] = std::move(open);
+}
+
+// ---------------------------------------------------------------- the loop
+
+void WeightsJudge::observed(const Observation& seen) {
+  const auto& fleet = seen.fleets.at(kFleet);
+  fleet_read_ = fleet.known();
+  if (!fleet_read_) return;
+  shown_leaving_.clear();
+  std::set<ReplicaId> told;
+  for (const ReplicaSeen& replica : fleet.value().replicas) {
+    if (replica.phase == ReplicaPhase::draining) shown_leaving_.insert(replica.id);
+    if (told_.contains(replica.id)) told.insert(replica.id);
+  }
+  told_ = std::move(told);
+}
+
+void WeightsJudge::decided(const Observation& seen, const Decision& decision) {
+  close_for_leaving();
+  for (const Action& action : decision.plan.actions) {
+    if (action.deployment != kOurs) continue;
+    if (action.kind != ActionKind::start) {
+      told_.insert(action.replicas.begin(), action.replicas.end());
+    } else if (is_open(kOurs)) {
+      say("I7: growth while " + open_[kOurs].id + " is not over" + story_of(kOurs));
+    }
+  }
+  if (!job_.snapshots.enabled) return;
+  // `standing` has judged these.
+  const auto known = seen.current.find(kJob);
+  int current = 0;
+  if (known != seen.current.end()) {
+    for (const ReplicaId& name : known->second) current += truth_->bodies.contains(name) ? 1 : 0;
+  }
+  const auto limit = decision.admission.find(kJob);
+  if (limit != decision.admission.end() && limit->second > current * job_.rollouts_per_replica)
+    say("I8: room for " + std::to_string(limit->second) + " rollouts on " + std::to_string(current) +
+        " replicas with weights");
+}
+
+bool WeightsJudge::admissible(const Identity& held) const {
+  if (held.empty()) return false;
+  if (held == believed_.loading || believed_.strays.contains(held)) return true;
+  const auto& served = believed_.served;
+  const auto at = std::find(served.rbegin(), served.rend(), held);
+  return at != served.rend() && at - served.rbegin() <= job_.snapshots.max_versions_behind;
+}
+
+void WeightsJudge::standing(const std::set<ReplicaId>& current) {
+  for (const ReplicaId& name : current) {
+    const Shown* shown = nullptr;
+    const Engine* engine = nullptr;
+    for (const auto& [id, all] : shown_) {
+      const auto found = all.find(name);
+      if (found == all.end()) continue;
+      shown = &found->second;
+      const auto there = sites_->at(id).engines.find(name);
+      if (there != sites_->at(id).engines.end()) engine = &there->second;
+    }
+    // It was shown a moment ago, and other deployments have not answered yet.
+    if (shown != nullptr && clock_.steady() - shown->at < kLookTakes) continue;
+    if (shown == nullptr || !shown->ready || !admissible(shown->current)) {
+      say("I8: " + name.value + " counts as current with '" + (shown == nullptr ? "" : shown->current.value) + "'");
+    } else if (shown->stage == LoadStage::error && engine != nullptr && !engine->whole &&
+               shown->target == engine->failed && shown->process == std::to_string(engine->process)) {
+      say("I8: " + name.value + " counts as current after a load that broke off");
+    }
+  }
+}
+
+// ---------------------------------------------------------------- the trainer
+
+void WeightsJudge::published(const Publication& said) {
+  if (!durable_.rows.contains(said.identity)) say("I9: told to be published before it was recorded");
+  const auto [at, fresh] = words_.try_emplace(said.identity, said);
+  if (!fresh && at->second != said) say("the identity " + said.identity.value + " was taken twice, in other words");
+}
+
+void WeightsJudge::pass_minute() {
+  const TimePoint now = clock_.steady();
+  for (const auto& [id, site] : *sites_) {
+    if (now - read_at_[id] > kLooksApart) continue;
+    const TimePoint since = std::max(started_, readable_since_[id]);
+    for (const auto& [name, engine] : site.engines) {
+      if (engine.paused && now - std::max(since, engine.paused_since) > job_.snapshots.load_timeout + kPausedMost)
+        say("an engine is left paused: " + name.value);
+    }
+  }
+}
+
+std::optional<SnapshotPhase> WeightsJudge::phase_of(const Identity& identity) const {
+  const auto row = believed_.rows.find(identity);
+  if (row == believed_.rows.end()) return std::nullopt;
+  return row->second.phase;
+}
+
+}  // namespace ebb::sim
