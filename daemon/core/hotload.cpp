@@ -16,13 +16,14 @@ bool is_of_chain(const Chain& chain, const Identity& identity) {
          (!chain.waiting.empty() && chain.waiting.front().identity() == identity);
 }
 
-/// The event that the report means for a replica in its phase; nothing: none.
+/// The event that the report means for a replica in its phase; nothing: none. `taken`: its order was, before the
+/// report.
 std::optional<WeightsEvent> event_of(const Chain& chain, const ReplicaWeights& replica, const WeightsReport& report,
-                                     const HotloadCapabilities& fleet, LoadPhase load) {
+                                     const HotloadCapabilities& fleet, bool taken) {
   if (replica.phase == WeightsPhase::loading) {
     // An error about another target is an old one: the new order has not been picked up yet.
     if (report.stage == LoadStage::error && report.target == replica.target) return WeightsEvent::error;
-    const bool news = !replica.reload || load == LoadPhase::loading;
+    const bool news = !replica.reload || taken;
     if (news && report.ready && holds(report, replica.target, fleet)) return WeightsEvent::current;
     return std::nullopt;
   }
@@ -55,7 +56,10 @@ void take_report(WeightsDraft& draft, const WeightsInput& in, const DeploymentId
   replica.missing_since = {};
   replica.ready = report.ready;
   replica.loaded = report.current.value_or(Identity());
-  if (const auto event = event_of(draft.state.chain, replica, report, in.fleets.at(id), deployment.load.phase)) {
+  // Before this was asked for, so that it tells of the load and not of what was there before.
+  const bool taken =
+      deployment.load.phase == LoadPhase::loading && in.seen.polls.at(id).sample()->taken_at > deployment.load.since;
+  if (const auto event = event_of(draft.state.chain, replica, report, in.fleets.at(id), taken)) {
     move_weights(draft, id, report.replica, replica, *event, report.error, in.now);
   }
 }

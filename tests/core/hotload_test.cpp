@@ -194,6 +194,10 @@ TEST(Hotload, WhoEndedItsLoadTooLateServesOnlyAfterItWasToldAgain) {
   rig.decide();
   EXPECT_EQ(rig.replica("r0").phase, WeightsPhase::loading);
   ASSERT_EQ(rig.due().size(), 1u) << "it is still to be sent";
+  // A page that was asked for before the order was taken is of before.
+  rig.send();
+  rig.decide();
+  EXPECT_EQ(rig.replica("r0").phase, WeightsPhase::loading);
   rig.passes(6);
   EXPECT_EQ(rig.replica("r0").phase, WeightsPhase::serving);
 }
