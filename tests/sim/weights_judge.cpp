@@ -187,12 +187,12 @@ void WeightsJudge::looked(const DeploymentId& id, const HotloadSeen& page) {
                        [&](const WeightsReport& one) { return one.replica == name; });
   };
   std::erase_if(shown_[id], [&](const auto& entry) {
-    const auto& [name, shown] = entry;
+    const ReplicaId& name = entry.first;
     if (is_listed(name))
       absent_[id].erase(name);
     else
       absent_[id].try_emplace(name, clock_.now());
-    const bool ended = !sites_->at(id).engines.contains(name) && now - shown.at > kRemembered;
+    const bool ended = !sites_->at(id).engines.contains(name) && now - entry.second.at > kRemembered;
     if (ended) absent_[id].erase(name);
     return ended;
   });
@@ -204,7 +204,8 @@ void WeightsJudge::close_over(const DeploymentId& id, const HotloadSeen& page) {
   if (found == open_.end()) return;
   Open& open = found->second;
   std::erase_if(open.left, [&](const auto& member) {
-    const auto& [name, process] = member;
+    const ReplicaId& name = member.first;
+    const std::string& process = member.second;
     const auto report = std::find_if(page.replicas.begin(), page.replicas.end(),
                                      [&](const WeightsReport& one) { return one.replica == name; });
     if (report == page.replicas.end()) {
