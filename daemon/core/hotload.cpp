@@ -56,7 +56,7 @@ void take_report(WeightsDraft& draft, const WeightsInput& in, const DeploymentId
   replica.missing_since = {};
   replica.ready = report.ready;
   replica.loaded = report.current.value_or(Identity());
-  // Before this was asked for, so that it tells of the load and not of what was there before.
+  // A page that was asked for before the order was taken tells of what was there before the load.
   const bool taken =
       deployment.load.phase == LoadPhase::loading && in.seen.polls.at(id).sample()->taken_at > deployment.load.since;
   if (const auto event = event_of(draft.state.chain, replica, report, in.fleets.at(id), taken)) {

@@ -15,7 +15,7 @@ namespace {
 constexpr Duration kLookMax{5'000};
 // Adapters keep deadlines themselves; this is for one that does not.
 constexpr Duration kGrace{1'000};
-// Who waits for somebody else's record looks again after this, should the bell have rung before it listened.
+// Of one wait for somebody else's record: what waits for a bell leaves a timer behind, which must end some day.
 constexpr Duration kRecordCheck{1'000};
 
 awaitable<Result<HotloadSeen>> look_at(std::shared_ptr<Hotload> hotload, std::vector<EngineAddress> engines,
