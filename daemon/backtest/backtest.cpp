@@ -14,10 +14,14 @@
 
 #include "config/load.hpp"
 #include "config/text.hpp"
+#include "daemon/backtest/informed.hpp"
 #include "policies/registry.hpp"
 
 namespace ebb::backtest {
 namespace {
+
+// From lending almost everything to missing nothing.
+const std::vector<double> kDeviations{0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4};
 
 /// How far all runs are together, on one line that is written over.
 class ProgressLine {
@@ -151,8 +155,11 @@ int command(const Options& options, std::ostream& out, std::ostream& err) {
   if (!trace.ok()) return refuse(trace.error(), 1);
   Result<World> world = world_of(config, *trace);
   if (!world.ok()) return refuse(world.error(), 2);
-  const auto chosen = contenders(world->config, options.policies);
+  auto chosen = contenders(world->config, options.policies);
   if (!chosen.ok()) return refuse(chosen.error(), 2);
+  if (options.informed) {
+    for (Contender& reader : informed(*world, *trace, kDeviations)) chosen->push_back(std::move(reader));
+  }
   Comparison comparison = compared(*std::move(world), *chosen, ::isatty(STDERR_FILENO) == 1 ? &err : nullptr);
   comparison.trace = trace->name;
   comparison.config_hash = config.hash;

@@ -50,10 +50,11 @@ struct Options {
   std::vector<std::string> policies;
   std::string format = "table";  ///< table, json, html
   std::string out;               ///< empty: standard output
-  int seed = -1;                 ///< these four: negative is the configuration's
+  int seed = -1;                 ///< these three: negative is the configuration's
   double bridge = -1;
   double scale_to_peak = -1;
-  ChartLibrary chart;  ///< for html
+  bool informed = false;  ///< also somebody who has read the trace
+  ChartLibrary chart;     ///< for html
 };
 
 /// Exit status: 0, 1 (a trace or file that cannot be used) or 2 (a configuration that cannot).

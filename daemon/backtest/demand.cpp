@@ -53,8 +53,7 @@ DemandSeries from_rows(const Trace& trace, const DemandOptions& options) {
   DemandSeries out;
   out.tick = options.tick;
   for (const Point& point : points) out.peak = std::max(out.peak, point.rate * point.work);
-  // A bridge over S seconds with variance v a second has v S / 4 in its middle: v = 4 bridge^2 / 600.
-  const double spread = 2 * options.bridge / std::sqrt(600.0);
+  const double spread = std::sqrt(bridge_variance(options.bridge));
   const double tick_s = static_cast<double>(options.tick.count()) / 1'000;
   Random random(options.seed);
   std::size_t step = 0;
@@ -95,6 +94,11 @@ DemandSeries from_requests(const Trace& trace, const DemandOptions& options) {
 
 DemandSeries demand_of(const Trace& trace, const DemandOptions& options) {
   return trace.requests.empty() ? from_rows(trace, options) : from_requests(trace, options);
+}
+
+double bridge_variance(double bridge) {
+  // A bridge over S seconds with variance v a second has v S / 4 in its middle, which is bridge^2 S / 600.
+  return 4 * bridge * bridge / 600;
 }
 
 DemandSeries scaled(DemandSeries series, double factor) {

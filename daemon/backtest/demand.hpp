@@ -33,6 +33,9 @@ struct DemandSeries {
 /// of a per-request trace are counted per tick. Deterministic in (trace, options).
 DemandSeries demand_of(const Trace& trace, const DemandOptions& options);
 
+/// Variance a second of the bridge, relative to the rate, while it is far from its ends.
+double bridge_variance(double bridge);
+
 /// Every load times `factor`.
 DemandSeries scaled(DemandSeries series, double factor);
 

@@ -9,9 +9,6 @@
 namespace ebb::backtest {
 namespace {
 
-// Traces have no date. A Monday, so that a trace that begins with its week also begins with ours.
-constexpr TimePoint kBegin{std::chrono::sys_days{std::chrono::year{2024} / 1 / 1}};
-
 /// What the fleet knows of a replica and does not tell.
 struct Body {
   TimePoint due{};     ///< ready (starting) or gone (draining)

@@ -11,6 +11,10 @@
 
 namespace ebb::backtest {
 
+/// When every run begins: traces have no date. A Monday, so that a trace that begins with its week also begins with
+/// ours.
+inline constexpr TimePoint kBegin{std::chrono::sys_days{std::chrono::year{2024} / 1 / 1}};
+
 /// A policy with the name under which it is reported.
 struct Contender {
   std::string name;

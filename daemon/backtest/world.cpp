@@ -116,6 +116,11 @@ std::optional<Error> unusable(const Config& config, const Trace& trace) {
 
 }  // namespace
 
+DemandOptions demand_options(const BacktestConfig& model, Duration tick) {
+  return {tick, static_cast<std::uint64_t>(model.seed), model.bridge, model.prefill_tokens_per_s,
+          model.decode_tokens_per_s};
+}
+
 Result<World> world_of(const Config& config, const Trace& trace) {
   const Pair pair = pair_in(config);
   if (pair.job == nullptr) {
@@ -125,8 +130,7 @@ Result<World> world_of(const Config& config, const Trace& trace) {
   const BacktestConfig& model = config.backtest;
   World world;
   world.config = narrowed(config, pair);
-  world.demand = demand_of(trace, {config.tick, static_cast<std::uint64_t>(model.seed), model.bridge,
-                                   model.prefill_tokens_per_s, model.decode_tokens_per_s});
+  world.demand = demand_of(trace, demand_options(model, config.tick));
   if (world.demand.peak <= 0) return Error{ErrorCode::invalid, "the trace " + trace.name + " has no traffic", false};
   if (model.scale_to_peak > 0) {
     const double replicas = model.scale_to_peak * world.pool().gpus.count / world.production().gpus_per_replica.count;

@@ -33,6 +33,9 @@ struct World {
   [[nodiscard]] bool external() const { return service().owner == Owner::external; }
 };
 
+/// What the model says of a trace's traffic.
+DemandOptions demand_options(const BacktestConfig& model, Duration tick);
+
 /// The world of the first service in `config` that shares a pool with a job, under `trace`. Refused when there is no
 /// such pair, when a delay is no multiple of the tick, or when the trace is shorter than what is to be learnt.
 Result<World> world_of(const Config& config, const Trace& trace);

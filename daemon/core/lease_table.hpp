@@ -78,7 +78,7 @@ constexpr bool is_active(LeasePhase phase) {
   return phase == LeasePhase::starting || phase == LeasePhase::syncing || phase == LeasePhase::serving;
 }
 
-/// The lease after the event, with `since` moved when the phase changed.
-Lease after(Lease lease, LeaseEvent event, TimePoint now);
+/// The event happens to the lease; `since` moves when the phase changes. Asked of every replica at every tick.
+void advance(Lease& lease, LeaseEvent event, TimePoint now);
 
 }  // namespace ebb

@@ -75,8 +75,8 @@ Gpus waited_for(const Draft& draft, const Pool& pool) {
 /// Evicts a lease that would have had time to drain, because production is waiting. `waited` falls by its GPUs.
 void hasten(Draft& draft, const Input& in, const ReplicaId& id, Lease& lease, Gpus& waited, Action& evict) {
   draft.say(Stage::leases, "leases.hastened", id.value, {{"gpus", arg(lease.gpus)}, {"waited", arg(waited)}});
-  if (is_active(lease.phase)) lease = after(std::move(lease), LeaseEvent::reclaim, in.now);
-  lease = after(std::move(lease), LeaseEvent::overdue, in.now);
+  if (is_active(lease.phase)) advance(lease, LeaseEvent::reclaim, in.now);
+  advance(lease, LeaseEvent::overdue, in.now);
   lease.drain_deadline = lease.said_at = in.now;
   evict.replicas.push_back(id);
   waited -= lease.gpus;
@@ -115,7 +115,7 @@ void drain_surplus(Draft& draft, const Input& in, const Site& site, Gpus& waited
       hasten(draft, in, victim.replica, lease, waited, evict);
       continue;
     }
-    lease = after(std::move(lease), LeaseEvent::reclaim, in.now);
+    advance(lease, LeaseEvent::reclaim, in.now);
     lease.drain_deadline = drain.deadline;
     lease.said_at = in.now;
     drain.replicas.push_back(victim.replica);
@@ -134,7 +134,8 @@ void end_slow_starts(Draft& draft, const Input& in, const Site& site, Action& ev
     DeploymentMemory& memory = draft.state.deployments[site.id()];
     ++memory.failures;
     memory.last_failure = in.now;
-    lease = after(after(std::move(lease), LeaseEvent::reclaim, in.now), LeaseEvent::overdue, in.now);
+    advance(lease, LeaseEvent::reclaim, in.now);
+    advance(lease, LeaseEvent::overdue, in.now);
     lease.drain_deadline = lease.said_at = in.now;
     evict.replicas.push_back(*ref.id);
   }
@@ -165,7 +166,7 @@ void harden(Draft& draft, const Input& in, const Site& site, Action& drain, Acti
     bool say = unheard(in, ref);
     if (!lease.evicted && in.now >= lease.drain_deadline) {
       draft.say(Stage::leases, "leases.overdue", ref.id->value, {{"deadline", lease.drain_deadline}});
-      lease = after(std::move(lease), LeaseEvent::overdue, in.now);
+      advance(lease, LeaseEvent::overdue, in.now);
       say = true;
     }
     if (!say) continue;

@@ -1,7 +1,6 @@
 // What the fleets say of each replica moves its lease; what they no longer mention is let go of, carefully.
 #include <algorithm>
 #include <iterator>
-#include <optional>
 
 #include "daemon/core/draft.hpp"
 #include "daemon/core/lease_table.hpp"
@@ -20,11 +19,10 @@ void count_failure(Draft& draft, const Input& in, const Lease& lease, const Repl
   draft.alarm("leases.failed", lease.deployment.value);
 }
 
-Lease drained(Lease lease, const Input& in, const Site& site) {
-  lease = after(std::move(lease), LeaseEvent::reclaim, in.now);
+void drain(Lease& lease, const Input& in, const Site& site) {
+  advance(lease, LeaseEvent::reclaim, in.now);
   lease.drain_deadline = in.now + site.deployment->drain_timeout;
   lease.said_at = in.now;
-  return lease;
 }
 
 /// A replica we have no lease for: left over from before, or started by somebody else under our fleet.
@@ -37,26 +35,28 @@ Lease adopted(Draft& draft, const Input& in, const ReplicaSeen& replica) {
   return lease;
 }
 
-/// One replica's word. Returns nothing when the lease has ended.
-std::optional<Lease> moved(Draft& draft, const Input& in, const Site& site, Lease lease, const ReplicaSeen& replica) {
+/// One replica's word. False when the lease has ended.
+bool move(Draft& draft, const Input& in, const Site& site, Lease& lease, const ReplicaSeen& replica) {
   lease.seen = true;
   lease.gpus = replica.gpus;
   switch (replica.phase) {
-    case ReplicaPhase::starting: return lease;
-    case ReplicaPhase::ready: return after(std::move(lease), LeaseEvent::ready, in.now);
+    case ReplicaPhase::starting: return true;
+    case ReplicaPhase::ready: advance(lease, LeaseEvent::ready, in.now); return true;
     case ReplicaPhase::unhealthy:
       draft.say(Stage::leases, "leases.unhealthy", replica.id.value, {{"since", replica.since}});
       draft.alarm("leases.unhealthy", lease.deployment.value);
-      return lease;
-    case ReplicaPhase::draining: return is_active(lease.phase) ? drained(std::move(lease), in, site) : lease;
-    case ReplicaPhase::lost: return after(std::move(lease), LeaseEvent::stuck, in.now);
+      return true;
+    case ReplicaPhase::draining:
+      if (is_active(lease.phase)) drain(lease, in, site);
+      return true;
+    case ReplicaPhase::lost: advance(lease, LeaseEvent::stuck, in.now); return true;
     case ReplicaPhase::gone:
       if (replica.failed && is_active(lease.phase)) count_failure(draft, in, lease, replica.id, replica.detail);
       draft.say(Stage::leases, "leases.released", replica.id.value,
                 {{"gpus", arg(lease.gpus)}, {"detail", replica.detail.empty() ? "ended" : replica.detail}});
-      return std::nullopt;
+      return false;
   }
-  return lease;
+  return true;
 }
 
 /// A lease whose fleet can be read but does not show it.
@@ -103,12 +103,9 @@ LeaseMap::iterator take_word(Draft& draft, const Input& in, const Site& site, co
   const bool leased = found != leases.end() && found->first == replica.id;
   if (!leased && replica.phase == ReplicaPhase::gone) return found;  // ended and booked already
   if (!leased) found = leases.emplace_hint(found, replica.id, adopted(draft, in, replica));
-  if (auto next = moved(draft, in, site, std::move(found->second), replica)) {
-    found->second = std::move(*next);
-    draft.of(site).leases.push_back({&found->first, &found->second, &replica});
-    return found;
-  }
-  return leases.erase(found);
+  if (!move(draft, in, site, found->second, replica)) return leases.erase(found);
+  draft.of(site).leases.push_back({&found->first, &found->second, &replica});
+  return found;
 }
 
 /// True when a readable fleet shows this replica among its sorted list.
@@ -154,16 +151,19 @@ Draft reconcile(Draft draft, const Input& in) {
   }
   for (const SiteDraft& site : draft.sites) mentioned += site.leases.size();
   // In a steady tick every lease was mentioned, and nothing is left to ask.
-  if (mentioned != draft.state.leases.size()) keep_or_release(draft, in);
+  const bool more = mentioned != draft.state.leases.size();
+  if (more) keep_or_release(draft, in);
   for (SiteDraft& site : draft.sites) {
     for (const LeaseRef& ref : site.leases) {
       // Evicted long ago and still there: from here on its GPUs are nobody's to give.
       const bool stuck = !site.dark && ref.lease->phase == LeasePhase::draining && ref.lease->evicted &&
                          in.now > ref.lease->drain_deadline + in.config.lost_after;
-      if (stuck) *ref.lease = after(std::move(*ref.lease), LeaseEvent::stuck, in.now);
+      if (stuck) advance(*ref.lease, LeaseEvent::stuck, in.now);
     }
-    std::sort(site.leases.begin(), site.leases.end(),
-              [](const LeaseRef& a, const LeaseRef& b) { return *a.id < *b.id; });
+    // A deployment's replicas come from one fleet, in the order of their names.
+    if (more)
+      std::sort(site.leases.begin(), site.leases.end(),
+                [](const LeaseRef& a, const LeaseRef& b) { return *a.id < *b.id; });
     site.count();
   }
   return draft;

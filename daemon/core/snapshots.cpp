@@ -13,7 +13,7 @@ Draft snapshots(Draft draft, const Input& in) {
       const bool has = !loads || (known != in.seen.current.end() && known->second.contains(*ref.id));
       if (ref.lease->phase == LeasePhase::serving && !has && known != in.seen.current.end()) {
         // Its process began anew under the same name, or a load went wrong: it serves nobody until it has caught up.
-        *ref.lease = after(std::move(*ref.lease), LeaseEvent::stale, in.now);
+        advance(*ref.lease, LeaseEvent::stale, in.now);
         draft.say(Stage::snapshots, "snapshots.stale", ref.id->value);
       }
       if (ref.lease->phase != LeasePhase::syncing) continue;
@@ -21,7 +21,7 @@ Draft snapshots(Draft draft, const Input& in) {
         draft.say(Stage::snapshots, "snapshots.syncing", ref.id->value, {{"since", ref.lease->since}});
         continue;
       }
-      *ref.lease = after(std::move(*ref.lease), LeaseEvent::current, in.now);
+      advance(*ref.lease, LeaseEvent::current, in.now);
       draft.say(Stage::snapshots, loads ? "snapshots.loaded" : "snapshots.current", ref.id->value);
     }
     draft.of(site).count();

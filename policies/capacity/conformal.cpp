@@ -7,7 +7,7 @@
 namespace ebb {
 namespace {
 
-constexpr int kMemoryVersion = 7'001;
+constexpr int kMemoryVersion = 7'002;
 constexpr double kGain = 0.003;  // 1 / kGain horizons without a miss widen alpha e-fold
 constexpr double kMostAlpha = 0.5;
 constexpr double kLeastShareOfBudget = 0.05;
@@ -15,6 +15,8 @@ constexpr double kLeastShareOfBudget = 0.05;
 // Loads of the window, one a cell: the largest seen in it.
 constexpr double kCellMs = 5'000;
 constexpr std::size_t kCells = 64;
+std::int64_t cell_of(double ms) { return static_cast<std::int64_t>(ms / kCellMs); }
+std::size_t place_of(std::int64_t cell) { return static_cast<std::size_t>(cell) % kCells; }
 // A silence longer than this breaks the horizons in it: what nobody watched proves nothing.
 constexpr double kLongestSilenceMs = 60'000;
 // Predictions under way. A new one starts every quarter of a horizon.
@@ -24,21 +26,23 @@ constexpr std::size_t kPending = 5;
 constexpr std::size_t kBins = 40;
 constexpr double kFirstEdge = 0.05;
 constexpr double kRatio = 1.2;
-// What is believed before anything was seen: as much as after an hour, with an exponential tail.
-constexpr double kPriorCount = 60;
+// What is believed before anything was seen: as much as after seven minutes of horizons of 80 s, with an exponential
+// tail.
+constexpr double kPriorCount = 20;
 
 constexpr double kLeastLoad = 0.25;  // below it swings do not shrink any further
 constexpr double kLeastScale = 1e-6;
-constexpr double kFirstScale = 0.05;
+constexpr double kFirstScale = 0.05;  // of the load, to begin with
 
 struct Expert {
   double gamma;
   double half_life_ms;
 };
 constexpr double kHourMs = 3'600'000;
+constexpr double kDayMs = 24 * kHourMs;
 constexpr std::size_t kExperts = 6;
 constexpr std::array<Expert, kExperts> kKinds{
-    {{0, kHourMs}, {0.5, kHourMs}, {1, kHourMs}, {0, 6 * kHourMs}, {0.5, 6 * kHourMs}, {1, 6 * kHourMs}}};
+    {{0, 6 * kHourMs}, {0.5, 6 * kHourMs}, {1, 6 * kHourMs}, {0, kDayMs}, {0.5, kDayMs}, {1, kDayMs}}};
 
 /// A prediction whose horizon is not over.
 struct Pending {
@@ -52,18 +56,22 @@ struct Pending {
 };
 
 struct Learnt {
-  double scale = kFirstScale;
+  double scale = 0;
   double loss = 0;
   std::array<double, kBins> scores{};
 };
 
-double upper_edge(std::size_t bin) { return kFirstEdge * std::pow(kRatio, static_cast<double>(bin)); }
-double lower_edge(std::size_t bin) { return bin == 0 ? 0 : upper_edge(bin - 1); }
+/// Upper edge of each bin.
+const std::array<double, kBins> kEdges = [] {
+  std::array<double, kBins> out{};
+  for (std::size_t i = 0; i < kBins; ++i) out[i] = kFirstEdge * std::pow(kRatio, static_cast<double>(i));
+  return out;
+}();
+double upper_edge(std::size_t bin) { return kEdges[bin]; }
+double lower_edge(std::size_t bin) { return bin == 0 ? 0 : kEdges[bin - 1]; }
 
 std::size_t bin_of(double score) {
-  if (score <= kFirstEdge) return 0;
-  const double steps = std::ceil(std::log(score / kFirstEdge) / std::log(kRatio));
-  return static_cast<std::size_t>(std::min(steps, static_cast<double>(kBins - 1)));
+  return static_cast<std::size_t>(std::lower_bound(kEdges.begin(), kEdges.end() - 1, score) - kEdges.begin());
 }
 
 /// The score that a share `alpha` of what was seen exceeds.
@@ -92,9 +100,10 @@ double kept(double span_ms, double half_life_ms) { return std::exp2(-span_ms / h
 
 struct Conformal::Memory {
   double seen_ms = -1;    ///< newest reading; negative: none yet
-  double issued_ms = -1;  ///< newest prediction
+  double next_ms = 0;     ///< no prediction before: a window is not full yet, or the newest one is young
   double horizon_ms = 0;  ///< of the newest prediction
   double log_alpha = 0;
+  double lessons = 0;   ///< predictions whose horizon is over
   double horizons = 0;  ///< that ended one after the other, without overlap
   double misses = 0;    ///< among these
   double counted_ms = 0;
@@ -105,7 +114,8 @@ struct Conformal::Memory {
   /// Shows every number in the order in which it is kept.
   template <class F>
   void each(F&& number) {
-    for (double* n : {&seen_ms, &issued_ms, &horizon_ms, &log_alpha, &horizons, &misses, &counted_ms}) number(*n);
+    for (double* n : {&seen_ms, &next_ms, &horizon_ms, &log_alpha, &lessons, &horizons, &misses, &counted_ms})
+      number(*n);
     for (double& n : cells) number(n);
     for (Pending& p : pending) {
       for (double* n : {&p.at_ms, &p.until_ms, &p.largest, &p.location, &p.load, &p.bound}) number(*n);
@@ -118,7 +128,6 @@ struct Conformal::Memory {
     }
   }
 
-  static std::size_t place(double cell) { return static_cast<std::size_t>(std::fmod(cell, double{kCells})); }
   [[nodiscard]] double alpha() const { return std::exp(log_alpha); }
   [[nodiscard]] double unit_of(std::size_t expert, double load) const {
     return std::max(learnt[expert].scale, kLeastScale) * power(load, kKinds[expert].gamma);
@@ -170,19 +179,23 @@ Conformal::Memory Conformal::read(const PolicyMemory& memory) const {
 
 /// The newest load enters the window. After a silence, or a clock that was set back, it begins anew.
 void Conformal::take_in(Memory& memory, double load, double at_ms) const {
-  const double cell = std::floor(at_ms / kCellMs), before = std::floor(memory.seen_ms / kCellMs);
+  const std::int64_t cell = cell_of(at_ms), before = cell_of(memory.seen_ms);
   if (memory.seen_ms < 0 || at_ms < memory.seen_ms || at_ms - memory.seen_ms > kLongestSilenceMs) {
     memory.cells.fill(load);
     for (Pending& prediction : memory.pending) prediction.at_ms = -1;
-    memory.issued_ms = -1;
-    memory.counted_ms = at_ms;
+    // Before a whole window was seen its largest load is a matter of luck: what came after would teach nonsense.
+    memory.next_ms = memory.counted_ms = at_ms + static_cast<double>(window_.count());
   } else {
-    for (double between = before + 1; between < cell; ++between)
-      memory.cells[Memory::place(between)] = memory.cells[Memory::place(before)];
-    double& newest = memory.cells[Memory::place(cell)];
+    for (std::int64_t between = before + 1; between < cell; ++between)
+      memory.cells[place_of(between)] = memory.cells[place_of(before)];
+    double& newest = memory.cells[place_of(cell)];
     newest = cell > before ? load : std::max(newest, load);
   }
   memory.seen_ms = at_ms;
+  if (memory.lessons > 0) return;
+  const double largest = *std::max_element(memory.cells.begin(), memory.cells.end());
+  for (std::size_t i = 0; i < kExperts; ++i)
+    memory.learnt[i].scale = kFirstScale * power(largest, 1) / power(largest, kKinds[i].gamma);
 }
 
 /// Predictions whose horizon is over teach.
@@ -192,6 +205,7 @@ void Conformal::learn(Memory& memory, double load, double at_ms) const {
     if (at_ms <= prediction.until_ms) prediction.largest = std::max(prediction.largest, load);
     if (at_ms < prediction.until_ms) continue;
     const bool miss = prediction.largest > prediction.bound;
+    memory.lessons += 1;
     memory.log_alpha = std::clamp(memory.log_alpha + kGain * (1 - (miss ? 1 / budget_ : 0)),
                                   std::log(budget_ * kLeastShareOfBudget), std::log(kMostAlpha));
     if (prediction.at_ms >= memory.counted_ms) {
@@ -205,7 +219,7 @@ void Conformal::learn(Memory& memory, double load, double at_ms) const {
       const double rise = prediction.largest - prediction.location;
       const double over = rise - score_at(expert.scores, budget_) * prediction.unit[i];
       const double loss = over > 0 ? over * (1 - budget_) : -over * budget_;
-      expert.loss += (loss - expert.loss) * (1 - kept(share_ms, 24 * kHourMs));
+      expert.loss += (loss - expert.loss) * (1 - kept(share_ms, kDayMs));
       const double keep = kept(share_ms, static_cast<double>(half_life_.count()));
       for (double& count : expert.scores) count *= keep;
       expert.scores[bin_of(rise / prediction.unit[i])] += 1;
@@ -219,10 +233,10 @@ void Conformal::learn(Memory& memory, double load, double at_ms) const {
 
 Conformal::Forecast Conformal::forecast(const Memory& memory, double load) const {
   Forecast out{load, 0};
-  const double cell = std::floor(memory.seen_ms / kCellMs);
-  const double cells = std::min(std::floor(static_cast<double>(window_.count()) / kCellMs), double{kCells - 1});
-  for (double back = 0; back <= cells; ++back) {
-    out.location = std::max(out.location, memory.cells[Memory::place(cell - back)]);
+  const std::int64_t newest = cell_of(memory.seen_ms);
+  const std::int64_t cells = std::min<std::int64_t>(cell_of(static_cast<double>(window_.count())), kCells - 1);
+  for (std::int64_t cell = newest - cells; cell <= newest; ++cell) {
+    out.location = std::max(out.location, memory.cells[place_of(cell)]);
   }
   std::size_t best = 0;
   for (std::size_t i = 1; i < kExperts; ++i) {
@@ -252,13 +266,13 @@ CapacityProposal Conformal::propose(const CapacityInput& input) const {
   const Forecast ahead = forecast(memory, load.replicas);
   const Duration horizon = input.now - load.taken_at + input.reclaim + lead_;
   memory.horizon_ms = std::max(static_cast<double>(horizon.count()), kCellMs);
-  if (fresh && (memory.issued_ms < 0 || at_ms - memory.issued_ms >= memory.horizon_ms / (kPending - 1))) {
+  if (fresh && at_ms >= memory.next_ms) {
     const auto free = std::find_if(memory.pending.begin(), memory.pending.end(),
                                    [](const Pending& prediction) { return prediction.at_ms < 0; });
     if (free != memory.pending.end()) {
       *free = {at_ms, at_ms + memory.horizon_ms, load.replicas, ahead.location, load.replicas, ahead.bound(), {}};
       for (std::size_t i = 0; i < kExperts; ++i) free->unit[i] = memory.unit_of(i, load.replicas);
-      memory.issued_ms = at_ms;
+      memory.next_ms = at_ms + memory.horizon_ms / (kPending - 1);
     }
   }
   out.need = whole_replicas(ahead.bound());

@@ -7,9 +7,9 @@
 //
 // The policy predicts the largest load of the next horizon (age of the reading + reclaim bound + `lead`) and, once that
 // horizon is over, learns from what came. Six experts differ in gamma (0, 1/2, 1: swings that do not grow with the
-// load, that grow like a count's, and that grow with it) and in how fast their scale forgets (1 h, 6 h); the one whose
-// predictions cost least (pinball loss, half-life a day) speaks. Each keeps a histogram of its scores,
-// (largest load - location) / (scale x load^gamma), that forgets with `half_life`; q is its quantile at 1 - alpha, and
+// load, that grow like a count's, and that grow with it) and in how fast their scale forgets (6 h, a day); the one
+// whose predictions cost least (pinball loss, half-life a day) speaks. Each keeps a histogram of its scores, (largest
+// load - location) / (scale x load^gamma), that forgets with `half_life`; q is its quantile at 1 - alpha, and
 //
 //   log alpha += kGain x (1 - miss / shortfall_budget)          after each horizon, within [budget / 20, 1/2]
 //

@@ -17,14 +17,15 @@ constexpr std::size_t kMostRises = 512;
 
 double seconds(Duration d) { return static_cast<double>(d.count()) / 1'000; }
 
-std::size_t bin_of(double age_s) {
-  if (age_s < kFirst_s) return 0;
-  const double bin = 1 + std::floor(kPerDoubling * std::log2(age_s / kFirst_s));
-  return std::min(static_cast<std::size_t>(bin), kBins - 1);
-}
+/// Where each bin begins.
+const std::array<double, kBins> kBegins = [] {
+  std::array<double, kBins> out{};
+  for (std::size_t i = 1; i < kBins; ++i) out[i] = kFirst_s * std::exp2(static_cast<double>(i - 1) / kPerDoubling);
+  return out;
+}();
 
-double begin_of(std::size_t bin) {
-  return bin == 0 ? 0 : kFirst_s * std::exp2(static_cast<double>(bin - 1) / kPerDoubling);
+std::size_t bin_of(double age_s) {
+  return static_cast<std::size_t>(std::upper_bound(kBegins.begin() + 1, kBegins.end(), age_s) - kBegins.begin()) - 1;
 }
 
 /// The levels from the one above the rise before it up to `top` have been free since `at_s`.
@@ -44,10 +45,24 @@ struct Learnt {
   [[nodiscard]] PolicyMemory written() const;
   void fade(double now_s, double half_life_s);
   void see(double slack, double now_s);
+};
+
+/// What ended idle intervals tell of those under way.
+class Outlook {
+ public:
+  Outlook(const Learnt& learnt, double now_s) : learnt_(learnt), now_s_(now_s) {
+    for (std::size_t i = kBins - 1; i-- > 0;) longer_[i] = longer_[i + 1] + learnt.ended[i + 1];
+  }
+  /// That a level which has been free for so long stays free for another `cost_s`.
+  [[nodiscard]] double chance(double age_s, double cost_s) const;
+
+ private:
   /// Weight of ended idle intervals that lasted longer than the age.
   [[nodiscard]] double ended_after(double age_s) const;
-  /// That a level which has been free for so long stays free for another `cost_s`.
-  [[nodiscard]] double chance(double age_s, double cost_s, double now_s) const;
+
+  const Learnt& learnt_;
+  double now_s_;
+  std::array<double, kBins> longer_{};  ///< weight of the bins after each
 };
 
 constexpr std::size_t kHeader = 2 + kBins;
@@ -96,18 +111,19 @@ void Learnt::see(double slack, double now_s) {
   rises.push_back({slack, now_s});
 }
 
-double Learnt::ended_after(double age_s) const {
-  double weight = 0;
+double Outlook::ended_after(double age_s) const {
   const std::size_t own = bin_of(age_s);
-  for (std::size_t i = own + 1; i < kBins; ++i) weight += ended[i];
+  if (own + 1 == kBins) return 0;
   // Within a bin lengths are taken to be spread evenly: the oldest bins are hours wide, a start takes minutes.
-  if (own + 1 < kBins) weight += ended[own] * (begin_of(own + 1) - age_s) / (begin_of(own + 1) - begin_of(own));
-  return weight;
+  const double part = (kBegins[own + 1] - age_s) / (kBegins[own + 1] - kBegins[own]);
+  return longer_[own] + learnt_.ended[own] * part;
 }
 
-double Learnt::chance(double age_s, double cost_s, double now_s) const {
-  double under_way = 0;
-  for (const Rise& rise : rises) under_way += now_s - rise.at_s > age_s + cost_s ? 1 : 0;
+double Outlook::chance(double age_s, double cost_s) const {
+  // The oldest come first.
+  const auto younger = std::partition_point(learnt_.rises.begin(), learnt_.rises.end(),
+                                            [&](const Rise& rise) { return now_s_ - rise.at_s > age_s + cost_s; });
+  const auto under_way = static_cast<double>(younger - learnt_.rises.begin());
   return (ended_after(age_s + cost_s) + under_way + 1) / (ended_after(age_s) + under_way + 1);
 }
 
@@ -129,11 +145,12 @@ GrowthProposal Survival::propose(const GrowthInput& input) const {
 
   const double cost_s = learnt.start_up_s + seconds(input.drain);
   GrowthProposal out{Gpus{0}, {}, {}};
+  const Outlook outlook(learnt, now_s);
   double chance = 1;
   double age_s = 0;
   for (const Rise& rise : learnt.rises) {
     age_s = now_s - rise.at_s;
-    chance = learnt.chance(age_s, cost_s, now_s);
+    chance = outlook.chance(age_s, cost_s);
     if (chance < confidence_) break;
     out.lendable = Gpus{static_cast<int>(rise.top)};
   }

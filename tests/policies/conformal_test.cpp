@@ -72,7 +72,8 @@ double miss_rate(const Scene& scene, double budget) {
   Judge judge;
   constexpr double kDays = 14;
   double gap_from = kDays / 2 * 86'400, gap_to = gap_from + scene.gap_hours * 3'600;
-  for (double second = 0; second < kDays * 86'400; second += kTick) {
+  for (int tick = 0; tick * kTick < kDays * 86'400; ++tick) {
+    const double second = tick * kTick;
     if (second == gap_from) traffic.shift(scene.shift);
     const double load = traffic.next();
     if (second >= gap_from && second < gap_to) {
@@ -150,6 +151,22 @@ TEST(Conformal, WhatNobodyWatchedTeachesNothing) {
   EXPECT_LT(argument(probe.last, "margin"), 4 * margin) << "the jump across the silence was not learnt";
 }
 
+TEST(Conformal, WhatRisesWhileTheFirstWindowFillsTeachesNothing) {
+  // A collector that comes up in the middle of an interval shows a fraction first.
+  Probe probe{policy_with("conformal", {})};
+  Traffic traffic(20, 0.05, 9);
+  for (int i = 0; i < 720; ++i) (void)probe.need(i * kTick, i < 6 ? 1 : traffic.next());
+  EXPECT_LT(argument(probe.last, "margin"), 0.5 * argument(probe.last, "location"));
+}
+
+TEST(Conformal, BeginsWithAMarginThatIsAShareOfTheLoad) {
+  for (const double load : {1.0, 50.0, 1'000.0}) {
+    Probe probe{policy_with("conformal", {})};
+    for (int i = 0; i < 31; ++i) (void)probe.need(i * kTick, load);
+    EXPECT_NEAR(argument(probe.last, "margin") / load, 0.23, 0.02) << load;
+  }
+}
+
 TEST(Conformal, TheSameReadingTwiceIsSeenOnce) {
   Probe probe{policy_with("conformal", {})};
   Traffic traffic(20, 0.05, 9);
@@ -163,7 +180,7 @@ TEST(Conformal, TheSameReadingTwiceIsSeenOnce) {
 
 TEST(Conformal, AMemoryOfAnotherShapeIsBegunAnew) {
   Probe probe{policy_with("conformal", {})};
-  probe.memory = {7'001, {1, 2, 3}};
+  probe.memory = {7'002, {1, 2, 3}};
   (void)probe.need(0, 10);
   EXPECT_TRUE(probe.last.known);
   EXPECT_EQ(probe.memory.numbers.size(), probe.policy->memory_size());
