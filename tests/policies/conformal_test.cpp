@@ -5,7 +5,7 @@
 #include <random>
 
 #include "policies/capacity/conformal.hpp"
-#include "tests/policies/probe.hpp"
+#include "tests/policies/misses.hpp"
 
 namespace ebb::testing {
 namespace {
@@ -28,35 +28,6 @@ class Traffic {
   double level_, roughness_, second_ = 0, wander_ = 0;
   std::mt19937 random_;
   std::normal_distribution<double> normal_{0, 1};
-};
-
-double argument(const CapacityProposal& proposal, const std::string& name) {
-  for (const Step& step : proposal.why) {
-    if (step.rule != "need.conformal") continue;
-    for (const auto& [key, value] : step.args) {
-      if (key == name) return std::get<double>(value);
-    }
-  }
-  return -1;
-}
-
-/// Share of non-overlapping horizons in which the load rose above what was said at their beginning, counted here and
-/// not by the policy.
-struct Judge {
-  double until = -1, bound = 0, horizons = 0, misses = 0;
-  bool missed = false;
-  void see(double second, double load, double location_and_margin, double horizon) {
-    if (until >= 0 && second <= until) missed = missed || load > bound;
-    if (until >= 0 && second < until) return;
-    if (until >= 0) {
-      ++horizons;
-      misses += missed ? 1 : 0;
-    }
-    missed = false;
-    until = second + horizon;
-    bound = location_and_margin;
-  }
-  [[nodiscard]] double rate() const { return misses / horizons; }
 };
 
 struct Scene {
