@@ -64,9 +64,8 @@ int main(int argc, char** argv) {
   past->add_option("--bridge", backtest.bridge, "instead of backtest.bridge")->check(CLI::Range(0.0, 1.0));
   past->add_option("--scale-to-peak", backtest.scale_to_peak, "instead of backtest.scale_to_peak")
       ->check(CLI::Range(0.0, 100.0));
-  past->add_flag(
-      "--informed", backtest.informed,
-      "also somebody who knows every row of the trace ahead, and not the noise between: what no forecast beats");
+  past->add_flag("--informed", backtest.informed,
+                 "also somebody who knows every row of the trace ahead, and not the noise between: a yardstick");
   past->callback([&] { status = ebb::backtest::command(backtest, std::cout, std::cerr); });
 
   app.add_subcommand("version", "print the version")->callback([] { std::cout << "ebbd " << ebb::kVersion << "\n"; });

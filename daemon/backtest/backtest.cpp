@@ -20,7 +20,7 @@
 namespace ebb::backtest {
 namespace {
 
-// From lending almost everything to missing nothing.
+// From missing often to missing hardly ever.
 const std::vector<double> kDeviations{0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4};
 
 /// How far all runs are together, on one line that is written over.
@@ -158,6 +158,7 @@ int command(const Options& options, std::ostream& out, std::ostream& err) {
   auto chosen = contenders(world->config, options.policies);
   if (!chosen.ok()) return refuse(chosen.error(), 2);
   if (options.informed) {
+    if (trace->rows.empty()) err << "ebbd backtest: --informed adds nothing: the trace has single requests, no rows\n";
     for (Contender& reader : informed(*world, *trace, kDeviations)) chosen->push_back(std::move(reader));
   }
   Comparison comparison = compared(*std::move(world), *chosen, ::isatty(STDERR_FILENO) == 1 ? &err : nullptr);

@@ -59,9 +59,7 @@ class Reader {
     const std::vector<double>& truth = world_.demand.load;
     const Duration tick = world_.config.tick;
     const auto late = static_cast<std::size_t>(model_.observe_delay / tick);
-    // Until RL's GPUs are free, and where we scale production until it has started on them.
-    const Duration horizon =
-        model_.observe_delay + model_.rl_drain + tick + (world_.external() ? Duration{0} : model_.production_start);
+    const Duration horizon = model_.observe_delay + give_back(world_) + tick;
     const auto ahead = static_cast<std::size_t>(horizon / tick);
     const int most = fitting(world_.pool().gpus, world_.production().gpus_per_replica).count;
     std::vector<int> out;
@@ -74,7 +72,8 @@ class Reader {
         const double upper = bridge.upper(static_cast<double>(i) * tick_s(), deviations);
         largest = std::max(largest, line_.load[seen + i] * (1 + upper));
       }
-      out.push_back(std::clamp(static_cast<int>(std::ceil(largest / model_.target_utilisation - 1e-9)), 0, most));
+      const double replicas = std::ceil(largest / model_.target_utilisation - 1e-9);
+      out.push_back(static_cast<int>(std::clamp(replicas, 0.0, static_cast<double>(most))));
     }
     return out;
   }

@@ -88,8 +88,7 @@ OracleInput oracle_input(const World& world) {
   in.first = world.first;
   in.each = world.rl().gpus_per_replica;
   in.start = model.rl_start;
-  in.give_back = world.job().evict_when_short ? model.rl_evict : model.rl_drain;
-  if (!world.external()) in.give_back += model.production_start;
+  in.give_back = give_back(world);
   return in;
 }
 
@@ -115,6 +114,12 @@ std::optional<Error> unusable(const Config& config, const Trace& trace) {
 }
 
 }  // namespace
+
+Duration give_back(const World& world) {
+  const BacktestConfig& model = world.config.backtest;
+  const Duration leaves = world.job().evict_when_short ? model.rl_evict : model.rl_drain;
+  return world.external() ? leaves : leaves + model.production_start;
+}
 
 DemandOptions demand_options(const BacktestConfig& model, Duration tick) {
   return {tick, static_cast<std::uint64_t>(model.seed), model.bridge, model.prefill_tokens_per_s,

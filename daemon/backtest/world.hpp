@@ -33,6 +33,10 @@ struct World {
   [[nodiscard]] bool external() const { return service().owner == Owner::external; }
 };
 
+/// From the decision that RL must go to its GPUs being free, and, where Ebb scales production, to that having started
+/// on them.
+Duration give_back(const World& world);
+
 /// What the model says of a trace's traffic.
 DemandOptions demand_options(const BacktestConfig& model, Duration tick);
 

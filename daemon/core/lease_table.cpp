@@ -3,14 +3,11 @@
 namespace ebb {
 namespace {
 
-constexpr std::size_t kPhases = static_cast<std::size_t>(LeasePhase::released) + 1;
-constexpr std::size_t kEvents = static_cast<std::size_t>(LeaseEvent::stale) + 1;
-
 /// The table with its no-ops written out, so that a row is found by index.
 constexpr auto kRows = [] {
-  std::array<std::array<LeaseTransition, kEvents>, kPhases> rows{};
-  for (std::size_t phase = 0; phase < kPhases; ++phase) {
-    for (std::size_t event = 0; event < kEvents; ++event)
+  std::array<std::array<LeaseTransition, kLeaseEvents>, kLeasePhases> rows{};
+  for (std::size_t phase = 0; phase < kLeasePhases; ++phase) {
+    for (std::size_t event = 0; event < kLeaseEvents; ++event)
       rows[phase][event] = transition(static_cast<LeasePhase>(phase), static_cast<LeaseEvent>(event));
   }
   return rows;

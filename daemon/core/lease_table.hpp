@@ -17,6 +17,7 @@
 // lost slot back to life.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -33,6 +34,8 @@ enum class LeaseEvent : std::uint8_t {
   gone,     ///< ended, GPUs seen free
   stale,    ///< it has lost its weights, or fell too far behind
 };
+inline constexpr std::size_t kLeaseEvents = static_cast<std::size_t>(LeaseEvent::stale) + 1;
+inline constexpr std::size_t kLeasePhases = static_cast<std::size_t>(LeasePhase::released) + 1;
 
 struct LeaseTransition {
   LeasePhase from;
@@ -60,6 +63,13 @@ inline constexpr std::array kLeaseTable{
     LeaseTransition{LeasePhase::lost, LeaseEvent::gone, LeasePhase::released},
 };
 
+static_assert(std::all_of(kLeaseTable.begin(), kLeaseTable.end(),
+                          [](const LeaseTransition& row) {
+                            return static_cast<std::size_t>(row.event) < kLeaseEvents &&
+                                   static_cast<std::size_t>(row.from) < kLeasePhases;
+                          }),
+              "the counts name the last of each");
+
 /// Every pair that is not in the table is a no-op; the exhaustive test writes each of them down.
 constexpr LeaseTransition transition(LeasePhase from, LeaseEvent event) {
   for (const LeaseTransition& row : kLeaseTable) {
@@ -78,7 +88,8 @@ constexpr bool is_active(LeasePhase phase) {
   return phase == LeasePhase::starting || phase == LeasePhase::syncing || phase == LeasePhase::serving;
 }
 
-/// The event happens to the lease; `since` moves when the phase changes. Asked of every replica at every tick.
+/// The event happens to the lease; `since` moves when the phase changes. In place, since it is asked of every replica
+/// at every tick.
 void advance(Lease& lease, LeaseEvent event, TimePoint now);
 
 }  // namespace ebb

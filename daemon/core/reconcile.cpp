@@ -36,7 +36,7 @@ Lease adopted(Draft& draft, const Input& in, const ReplicaSeen& replica) {
 }
 
 /// One replica's word. False when the lease has ended.
-bool move(Draft& draft, const Input& in, const Site& site, Lease& lease, const ReplicaSeen& replica) {
+bool take_in(Draft& draft, const Input& in, const Site& site, Lease& lease, const ReplicaSeen& replica) {
   lease.seen = true;
   lease.gpus = replica.gpus;
   switch (replica.phase) {
@@ -103,7 +103,7 @@ LeaseMap::iterator take_word(Draft& draft, const Input& in, const Site& site, co
   const bool leased = found != leases.end() && found->first == replica.id;
   if (!leased && replica.phase == ReplicaPhase::gone) return found;  // ended and booked already
   if (!leased) found = leases.emplace_hint(found, replica.id, adopted(draft, in, replica));
-  if (!move(draft, in, site, found->second, replica)) return leases.erase(found);
+  if (!take_in(draft, in, site, found->second, replica)) return leases.erase(found);
   draft.of(site).leases.push_back({&found->first, &found->second, &replica});
   return found;
 }
@@ -151,8 +151,7 @@ Draft reconcile(Draft draft, const Input& in) {
   }
   for (const SiteDraft& site : draft.sites) mentioned += site.leases.size();
   // In a steady tick every lease was mentioned, and nothing is left to ask.
-  const bool more = mentioned != draft.state.leases.size();
-  if (more) keep_or_release(draft, in);
+  if (mentioned != draft.state.leases.size()) keep_or_release(draft, in);
   for (SiteDraft& site : draft.sites) {
     for (const LeaseRef& ref : site.leases) {
       // Evicted long ago and still there: from here on its GPUs are nobody's to give.
@@ -160,10 +159,10 @@ Draft reconcile(Draft draft, const Input& in) {
                          in.now > ref.lease->drain_deadline + in.config.lost_after;
       if (stuck) advance(*ref.lease, LeaseEvent::stuck, in.now);
     }
-    // A deployment's replicas come from one fleet, in the order of their names.
-    if (more)
-      std::sort(site.leases.begin(), site.leases.end(),
-                [](const LeaseRef& a, const LeaseRef& b) { return *a.id < *b.id; });
+    // Mostly they are: a deployment's replicas come from one fleet, in the order of their names.
+    const auto by_id = [](const LeaseRef& a, const LeaseRef& b) { return *a.id < *b.id; };
+    if (!std::is_sorted(site.leases.begin(), site.leases.end(), by_id))
+      std::sort(site.leases.begin(), site.leases.end(), by_id);
     site.count();
   }
   return draft;

@@ -17,6 +17,7 @@ constexpr double kCellMs = 5'000;
 constexpr std::size_t kCells = 64;
 std::int64_t cell_of(double ms) { return static_cast<std::int64_t>(ms / kCellMs); }
 std::size_t place_of(std::int64_t cell) { return static_cast<std::size_t>(cell) % kCells; }
+static_assert(kCells == 64, "a power of two: cells before the epoch have their places too");
 // A silence longer than this breaks the horizons in it: what nobody watched proves nothing.
 constexpr double kLongestSilenceMs = 60'000;
 // Predictions under way. A new one starts every quarter of a horizon.
@@ -99,9 +100,8 @@ double kept(double span_ms, double half_life_ms) { return std::exp2(-span_ms / h
 }  // namespace
 
 struct Conformal::Memory {
-  double seen_ms = -1;    ///< newest reading; negative: none yet
-  double next_ms = 0;     ///< no prediction before: a window is not full yet, or the newest one is young
-  double horizon_ms = 0;  ///< of the newest prediction
+  double seen_ms = -1;  ///< newest reading; negative: none yet
+  double next_ms = 0;   ///< no prediction before: a window is not full yet, or the newest one is young
   double log_alpha = 0;
   double lessons = 0;   ///< predictions whose horizon is over
   double horizons = 0;  ///< that ended one after the other, without overlap
@@ -114,8 +114,7 @@ struct Conformal::Memory {
   /// Shows every number in the order in which it is kept.
   template <class F>
   void each(F&& number) {
-    for (double* n : {&seen_ms, &next_ms, &horizon_ms, &log_alpha, &lessons, &horizons, &misses, &counted_ms})
-      number(*n);
+    for (double* n : {&seen_ms, &next_ms, &log_alpha, &lessons, &horizons, &misses, &counted_ms}) number(*n);
     for (double& n : cells) number(n);
     for (Pending& p : pending) {
       for (double* n : {&p.at_ms, &p.until_ms, &p.largest, &p.location, &p.load, &p.bound}) number(*n);
@@ -265,14 +264,14 @@ CapacityProposal Conformal::propose(const CapacityInput& input) const {
   }
   const Forecast ahead = forecast(memory, load.replicas);
   const Duration horizon = input.now - load.taken_at + input.reclaim + lead_;
-  memory.horizon_ms = std::max(static_cast<double>(horizon.count()), kCellMs);
+  const double horizon_ms = std::max(static_cast<double>(horizon.count()), kCellMs);
   if (fresh && at_ms >= memory.next_ms) {
     const auto free = std::find_if(memory.pending.begin(), memory.pending.end(),
                                    [](const Pending& prediction) { return prediction.at_ms < 0; });
     if (free != memory.pending.end()) {
-      *free = {at_ms, at_ms + memory.horizon_ms, load.replicas, ahead.location, load.replicas, ahead.bound(), {}};
+      *free = {at_ms, at_ms + horizon_ms, load.replicas, ahead.location, load.replicas, ahead.bound(), {}};
       for (std::size_t i = 0; i < kExperts; ++i) free->unit[i] = memory.unit_of(i, load.replicas);
-      memory.next_ms = at_ms + memory.horizon_ms / (kPending - 1);
+      memory.next_ms = at_ms + horizon_ms / (kPending - 1);
     }
   }
   out.need = whole_replicas(ahead.bound());

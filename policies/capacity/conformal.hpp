@@ -13,7 +13,8 @@
 //
 //   log alpha += kGain x (1 - miss / shortfall_budget)          after each horizon, within [budget / 20, 1/2]
 //
-// so that over the long run the share of missed horizons is the budget, without any assumption about the traffic.
+// so that, while alpha is within its bounds, the share of missed horizons tends to the budget without any assumption
+// about the traffic.
 // Sources: Gibbs and Candes, "Adaptive conformal inference under distribution shift" (NeurIPS 2021), here on the
 // logarithm of alpha, or a budget of 0.0005 would be left for good by one miss; Angelopoulos, Candes and Tibshirani,
 // "Conformal PID control for time series prediction" (2023) for scores with a learnt scale.

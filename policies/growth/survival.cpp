@@ -8,7 +8,7 @@ namespace ebb {
 namespace {
 
 constexpr int kVersion = 3'001;
-// Four bins to a doubling from 5 s on: the 64th ends after 3.8 days, and what lasts longer lasts.
+// Four bins to a doubling from 5 s on: the 64th begins at 2.7 days, and what lasts longer lasts.
 constexpr double kFirst_s = 5;
 constexpr double kPerDoubling = 4;
 constexpr std::size_t kBins = 64;
@@ -90,6 +90,10 @@ PolicyMemory Learnt::written() const {
 
 void Learnt::fade(double now_s, double half_life_s) {
   const double kept = std::exp2(-std::max(now_s - at_s, 0.0) / half_life_s);
+  // A clock that was set back: nothing is free since tomorrow.
+  if (now_s < at_s) {
+    for (Rise& rise : rises) rise.at_s = std::min(rise.at_s, now_s);
+  }
   at_s = now_s;
   for (double& weight : ended) weight *= kept;
 }

@@ -61,6 +61,18 @@ TEST_F(CommandTest, ItsJsonHasTheStableKeys) {
   }
 }
 
+TEST_F(CommandTest, ReadsTheTraceBeforehandWhenAsked) {
+  options_.informed = true;
+  ASSERT_EQ(run(), 0) << err_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("(rows known, 2.5 sd)"));
+  std::ofstream(dir_ / "requests.csv") << "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+                                          "2023-11-16 18:00:00.0,100,100\n2023-11-16 18:10:00.0,100,100\n";
+  options_.trace = dir_ / "requests.csv";
+  ASSERT_EQ(run(), 0) << err_.str();
+  EXPECT_THAT(out_.str(), Not(HasSubstr("rows known")));
+  EXPECT_THAT(err_.str(), HasSubstr("no rows"));
+}
+
 TEST_F(CommandTest, TheSameSeedGivesTheSameBytes) {
   options_.format = "json";
   ASSERT_EQ(run(), 0);

@@ -36,6 +36,13 @@ TEST(Informed, CannotKnowTheNoiseAndKeepsMoreAgainstIt) {
   EXPECT_GT(readers[1].harvested_gpu_hours, readers[2].harvested_gpu_hours);
 }
 
+TEST(Informed, LooksAsFarAheadAsProductionTakesToStartWhereEbbScalesIt) {
+  Config config = config_with("{policy: fixed, replicas: 4}\n    deployments: [{pool: p,",
+                              "{policy: fixed, replicas: 4}\n    owner: ebb\n    deployments: [{pool: p, fleet: sim,");
+  config.backtest.learn = Duration{1'200'000};  // its first replicas have to start, too
+  EXPECT_EQ(runs(config, busy(kDay), {0}).front().shortfall.total, 0);
+}
+
 TEST(Informed, OfATraceOfSingleRequestsThereIsNoNoiseToBeUnsureOf) {
   Trace trace;
   trace.name = "requests";

@@ -62,7 +62,9 @@ DemandSeries without_season(DemandSeries series) {
     sum[bin_of(i)] += series.load[i];
     count[bin_of(i)] += 1;
   }
-  for (std::size_t i = 0; i < series.size(); ++i) series.load[i] *= 20 * count[bin_of(i)] / sum[bin_of(i)];
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    series.load[i] *= sum[bin_of(i)] > 0 ? 20 * count[bin_of(i)] / sum[bin_of(i)] : 0;
+  }
   return series;
 }
 

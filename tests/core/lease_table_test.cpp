@@ -26,17 +26,24 @@ constexpr Row kRows[] = {
 
 TEST(LeaseTable, EveryPairIsWrittenDown) {
   for (const Row& row : kRows) {
-    const LeasePhase expected[] = {row.ready, row.current, row.reclaim, row.overdue, row.stuck, row.gone, row.stale};
+    const LeasePhase expected[kLeaseEvents] = {row.ready, row.current, row.reclaim, row.overdue,
+                                               row.stuck, row.gone,    row.stale};
     for (std::size_t event = 0; event < std::size(expected); ++event) {
       EXPECT_EQ(transition(row.from, static_cast<LeaseEvent>(event)).to, expected[event])
           << "row at line " << row.line << ", event " << event;
+      Lease lease;
+      lease.phase = row.from;
+      advance(lease, static_cast<LeaseEvent>(event), TimePoint{});
+      EXPECT_EQ(lease.phase, expected[event]) << "row at line " << row.line << ", event " << event;
+      EXPECT_EQ(lease.evicted, transition(row.from, static_cast<LeaseEvent>(event)).evict)
+          << "row at line " << row.line;
     }
   }
 }
 
 TEST(LeaseTable, OnlyAnOverdueDrainEvicts) {
   for (const Row& row : kRows) {
-    for (int event = 0; event < 7; ++event) {
+    for (std::size_t event = 0; event < kLeaseEvents; ++event) {
       const bool expected = row.from == draining && static_cast<LeaseEvent>(event) == LeaseEvent::overdue;
       EXPECT_EQ(transition(row.from, static_cast<LeaseEvent>(event)).evict, expected) << "row at line " << row.line;
     }
@@ -44,6 +51,7 @@ TEST(LeaseTable, OnlyAnOverdueDrainEvicts) {
 }
 
 TEST(LeaseTable, SinceMovesOnlyWithThePhase) {
+  static_assert(std::size(kRows) == kLeasePhases);
   const TimePoint then{Duration{1'000}};
   const TimePoint now{Duration{9'000}};
   Lease lease;

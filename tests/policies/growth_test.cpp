@@ -97,6 +97,17 @@ TEST(Survival, RemembersTheStartUpWhileNothingServes) {
   EXPECT_EQ(pool.memory.numbers[1], before.numbers[1]);
 }
 
+TEST(Survival, AClockThatIsSetBackMakesNothingOld) {
+  Pool pool;
+  for (int i = 0; i < 20; ++i) {
+    pool.hold(4, Duration{600'000});
+    pool.hold(6, Duration{60'000});
+  }
+  pool.now -= Duration{86'400'000};
+  EXPECT_LE(pool.at(8), 6) << "what was free before counts as free since now";
+  EXPECT_EQ(pool.hold(8, Duration{7'200'000}), 8);
+}
+
 TEST(Survival, AnotherPolicysMemoryIsIgnored) {
   Pool pool;
   pool.memory = {1, {1, 2, 3}};

@@ -25,9 +25,9 @@ from dataclasses import dataclass
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BASE = os.path.join(ROOT, "config/examples/bench.yaml")
-# name of the family -> (its policy, its option of caution, the values it is swept over, further options)
 HEADROOMS = [0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2]
 OURS = "conformal"
+# name of the family -> (its policy, its option of caution, the values it is swept over, further options)
 FAMILIES = {
     OURS: ("conformal", "shortfall_budget", [0.1, 0.05, 0.03, 0.02, 0.014, 0.01, 0.007, 0.005, 0.003, 0.002, 0.001], ""),
     "hpa (target_tracking)": ("target_tracking", "headroom", HEADROOMS, "tolerance: 0"),
@@ -41,12 +41,14 @@ FAMILIES = {
     "static split (fixed)": ("fixed", "replicas", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], ""),
     "time of day (schedule)": ("schedule", "share", [0.6, 0.7, 0.8, 0.9, 1.0], ""),
 }
-# Who has read the trace and not the noise between its rows (`--informed`): no comparator, the bound of what can be known.
+# Who has read the trace and not the noise between its rows (`--informed`): a yardstick and no comparator.
 READER = "rows known"
 SIGNAL = "signals: [{signal: load, target: 0.7}]"
 SHORTFALL = {"external": "attributable", "ebb": "total"}
-LEVELS = {"external": (1e-4, 1e-3), "ebb": (1e-4, 1e-3)}
-# What the tables call the shortfall that counts, and the aim: this efficiency at no more than that of this measure.
+LEVELS = (1e-4, 1e-3)
+# With one setting for all traces more is allowed: on the roughest of them nobody keeps to the levels above.
+LEVELS_FOR_ALL = (1e-3, 1e-2)
+# This efficiency at no more than so much of this measure.
 AIM = {"external": (0.95, "shortfall", 1e-4), "ebb": (0.93, "short_minutes", 1e-4)}
 COLUMNS = ["name", "efficiency", "goodput", "shortfall", "short_minutes", "actions_over_oracle"]
 FOUR_DAYS_S = 4 * 86_400
@@ -60,10 +62,11 @@ class Cell:
 
     @property
     def title(self):
-        return f"owner {self.owner}, {self.gpus} GPUs, delays {'/'.join(map(str, self.delays))} s"
+        return f"Owner {self.owner}, {self.gpus} GPUs, delays {'/'.join(map(str, self.delays))} s"
 
 
 USUAL, SLOW = (120, 90, 60), (300, 180, 300)
+SEEDS = [1, 2, 3, 4, 5]
 # In the order in which they are measured: what answers the most comes first.
 CELLS = [
     Cell("external", 64, USUAL),
@@ -187,7 +190,8 @@ def averaged(runs, owner):
 
 
 def family_of(row):
-    return next((name for name in FAMILIES if row["name"].startswith(name + " ")), READER)
+    return READER if row["name"].startswith("(" + READER) else next(
+        name for name in FAMILIES if row["name"].startswith(name + " "))
 
 
 def of(rows, family):
@@ -231,7 +235,7 @@ def at_level(by_trace, level):
         cells = []
         for rows in by_trace.values():
             row = best(of(rows, family), level)
-            cells.append("none" if row is None else f"{percent(row)}, {row['actions_over_oracle']:.2f}x")
+            cells.append(percent(row) if row is None else f"{percent(row)}, {row['actions_over_oracle']:.2f}x")
         lines.append(f"| {family} | " + " | ".join(cells) + " |")
     return lines + [""]
 
@@ -254,31 +258,38 @@ def one_setting(by_trace, level):
 
 
 def aim(by_trace, owner):
+    """One budget for all traces: the one that harvests most while it keeps to the aim's measure wherever any budget does."""
     efficiency, measure, most = AIM[owner]
     words = {"shortfall": f"an attributable shortfall of {most:g}", "short_minutes": f"{most:.2%} short minutes"}[measure]
-    lines = [f"| aim: {efficiency:.0%} at {words} | conformal | budget | actions | rows known | |", "|---|---|---|---|---|---|"]
+    possible = {name: rows for name, rows in by_trace.items() if best(of(rows, OURS), most, measure)}
+    kept = [rows for rows in zip(*(of(rows, OURS) for rows in possible.values()))
+            if all(row[measure] <= most for row in rows)]
+    if not kept:
+        return [f"Aim: {efficiency:.0%} at {words}. No budget of `conformal` keeps to that on all traces on which any does.", ""]
+    chosen = max(kept, key=lambda rows: mean([row["efficiency"] for row in rows]))
+    lines = [f"Aim: {efficiency:.0%} at {words}, with one budget for all traces ({setting(chosen[0])}).", "",
+             f"| | conformal | its {measure.replace('_', ' ')} | actions | reached | rows known, at no more than {most:g} |",
+             "|---|---|---|---|---|---|"]
     for name, rows in by_trace.items():
-        row, reader = best(of(rows, OURS), most, measure), best(of(rows, READER), most, measure)
-        reached = row is not None and row["efficiency"] >= efficiency
-        possible = not of(rows, READER) or (reader is not None and reader["efficiency"] >= efficiency)
-        verdict = "reached" if reached else "missed" if possible else "out of reach of anybody who cannot foresee noise"
-        lines.append(f"| {name} | {percent(row)} | {setting(row) if row else ''} | "
-                     f"{format(row['actions_over_oracle'], '.2f') + 'x' if row else ''} | "
-                     f"{percent(reader) if of(rows, READER) else 'no rows'} | {verdict} |")
+        row = next(row for row in of(rows, OURS) if row["name"] == chosen[0]["name"])
+        reached = row["efficiency"] >= efficiency and row[measure] <= most
+        reader = percent(best(of(rows, READER), most, measure)) if of(rows, READER) else "has no rows"
+        lines.append(f"| {name} | {percent(row)} | {row[measure]:.1e} | {row['actions_over_oracle']:.2f}x | "
+                     f"{'yes' if reached else 'no'} | {reader} |")
     return lines + [""]
 
 
 def section(cell, by_trace, seeds):
-    lines = [f"## O{cell.title[1:]}", "",
+    lines = [f"## {cell.title}", "",
              f"Seeds {', '.join(map(str, seeds))}.", ""]
     lines += aim(by_trace, cell.owner)
     lines += ["`conformal`, and by how many points it harvests more than the best setting of any comparator that misses no "
               "more on that very trace (`alone`: every comparator misses more at every setting):", ""]
     lines += against_best(by_trace)
-    for level in LEVELS[cell.owner]:
+    for level in LEVELS:
         lines += at_level(by_trace, level)
-    for level in LEVELS[cell.owner]:
-        lines += one_setting(by_trace, 10 * level)
+    for level in LEVELS_FOR_ALL:
+        lines += one_setting(by_trace, level)
     return lines
 
 
@@ -293,26 +304,26 @@ def short(value):
     return value if isinstance(value, str) else float(f"{value:.6g}")
 
 
-def written(bench, cells, seeds):
-    """The document and its data, from all that is known by now."""
-    sections, data, whole, parts = [], {}, [], []
-    for cell in cells:
-        done = [seed for seed in seeds if all(bench.known(cell, name, seed) for name in bench.traces_of(cell))]
-        (whole if len(done) == len(seeds) else parts).append((cell, done))
+def written(bench):
+    """The document and its data, from all that is known by now of the whole grid."""
+    sections, data, missing = [], {}, []
+    for cell in CELLS:
+        names = bench.traces_of(cell)
+        done = [seed for seed in SEEDS if all(bench.known(cell, name, seed) for name in names)]
+        if len(done) < len(SEEDS):
+            rest = ", ".join(str(seed) for seed in SEEDS if seed not in done)
+            missing.append(f"- {cell.title}: " + (f"seeds {rest}" if done else "nothing measured"))
         if not done:
             continue
-        by_trace = {name: averaged([bench.known(cell, name, seed) for seed in done], cell.owner)
-                    for name in bench.traces_of(cell)}
+        by_trace = {name: averaged([bench.known(cell, name, seed) for seed in done], cell.owner) for name in names}
         sections += section(cell, by_trace, done)
         for name, rows in by_trace.items():
-            data[f"{cell.title}, {name}"] = {"seeds": done, "rows": [[short(row[column]) for column in COLUMNS] for row in rows]}
+            values = [[short(row[column]) for column in COLUMNS] for row in rows]
+            data[f"{cell.title}, {name}"] = {"seeds": done, "rows": values}
     with open(os.path.join(ROOT, "tests/tools/policy_benchmark_head.md")) as file:
-        head = file.read().format(machine=machine(), seeds=", ".join(map(str, seeds)))
-    lines = [head]
-    if parts:
-        lines += ["Not measured yet, of the whole grid:", ""]
-        lines += [f"- {cell.title}: " + (f"seeds {', '.join(str(seed) for seed in seeds if seed not in done)}" if done else "anything")
-                  for cell, done in parts] + [""]
+        lines = [file.read().format(machine=machine())]
+    if missing:
+        lines += ["Missing from the whole grid:", "", *missing, ""]
     with open(os.path.join(ROOT, "docs/policy-benchmark.md"), "w") as file:
         file.write("\n".join(lines + sections))
     with open(os.path.join(ROOT, "docs/policy-benchmark.json"), "w") as file:
@@ -332,7 +343,7 @@ def main():
         print(f"no traces in {traces}: set EBB_TRACES to a folder of CSV files (docs/backtest.md); nothing was measured")
         return 0
     bench = Bench(options.build_dir, files)
-    seeds = [1] if options.quick else [1, 2, 3, 4, 5]
+    seeds = SEEDS[:1] if options.quick else SEEDS
     cells = [cell for cell in CELLS if not options.quick or cell.gpus in (64, 100)]
     began = time.monotonic()
     for seed in seeds:
@@ -341,12 +352,12 @@ def main():
                 if bench.known(cell, name, seed):
                     continue
                 if options.minutes is not None and time.monotonic() - began > 60 * options.minutes:
-                    written(bench, cells, seeds)
+                    written(bench)
                     print("time is up: docs/policy-benchmark.md says what is missing; the next call goes on from here")
                     return 0
                 print(f"{time.monotonic() - began:6.0f} s  seed {seed}, {cell.title}, {name}", flush=True)
                 bench.measure(cell, name, seed)
-    written(bench, cells, seeds)
+    written(bench)
     return 0
 
 
