@@ -9,6 +9,7 @@
 
 #include "daemon/core/hotload.hpp"
 #include "policies/registry.hpp"
+#include "tests/support/weights_report.hpp"
 
 namespace ebb::testing {
 
@@ -69,14 +70,7 @@ struct Rig {
         report.incarnation = std::to_string(engine.process);
         report.ready = engine.ready;
         if (!engine.weights.empty()) report.current = engine.weights.back();
-        if (!engine.applying.empty()) {
-          report.stage = LoadStage::loading;
-          report.target = engine.applying.back().identity();
-        } else if (!engine.failed.empty()) {
-          report.stage = LoadStage::error;
-          report.target = engine.failed;
-          report.error = "bad weights";
-        }
+        test::say_loads(report, engine.applying, engine.failed);
         page.replicas.push_back(report);
       }
       seen.polls[id] = Sample<HotloadSeen>{page, now};
@@ -169,5 +163,13 @@ struct Rig {
     return "";
   }
 };
+
+/// Identities in the order in which they are loaded.
+inline std::vector<std::string> path_of(const LoadOrder& order) {
+  std::vector<std::string> out;
+  for (const Snapshot& snapshot : order.path) out.push_back(snapshot.identity().value);
+  return out;
+}
+using Names = std::vector<std::string>;
 
 }  // namespace ebb::testing

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "tests/support/weights_report.hpp"
+
 namespace ebb::sim {
 namespace {
 
@@ -185,13 +187,8 @@ WeightsReport Engines::report_of(const ReplicaId& name, const Engine& engine) co
     report.stage = LoadStage::error;
     report.target = engine.stale;
     report.error = "of an older order";
-  } else if (!engine.applying.empty()) {
-    report.stage = LoadStage::loading;
-    report.target = engine.applying.back().identity();
-  } else if (!engine.failed.empty()) {
-    report.stage = LoadStage::error;
-    report.target = engine.failed;
-    report.error = "bad weights";
+  } else {
+    test::say_loads(report, engine.applying, engine.failed);
   }
   return report;
 }

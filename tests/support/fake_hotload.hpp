@@ -12,6 +12,7 @@
 #include "daemon/ports/hotload.hpp"
 #include "daemon/ports/snapshot_verifier.hpp"
 #include "daemon/ports/weights_ledger.hpp"
+#include "tests/support/weights_report.hpp"
 
 namespace ebb::test {
 
@@ -55,14 +56,7 @@ class FakeHotload final : public Hotload {
       report.replica = name;
       report.ready = true;
       if (!engine.weights.empty()) report.current = engine.weights.back();
-      if (!engine.applying.empty()) {
-        report.stage = LoadStage::loading;
-        report.target = engine.applying.back().identity();
-      } else if (!engine.failed.empty()) {
-        report.stage = LoadStage::error;
-        report.target = engine.failed;
-        report.error = "bad weights";
-      }
+      say_loads(report, engine.applying, engine.failed);
       page.replicas.push_back(report);
     }
     co_return page;
