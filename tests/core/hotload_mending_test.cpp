@@ -9,14 +9,10 @@ namespace {
 TEST(HotloadMending, ALoneReplicaThatFailsIsGatedAndCaughtUpWithTheChain) {
   Rig rig(4);
   rig.config.ready_fraction = 0.5;
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   ASSERT_TRUE(rig.publish("b", "a").ok());
   rig.pass();
-  rig.engine("r0").applying.clear();
-  rig.engine("r0").failed = Identity("b");
-  rig.pass();
+  rig.fail("r0", "b");
   EXPECT_EQ(rig.replica("r0").phase, WeightsPhase::failed);
   EXPECT_FALSE(may_serve(rig.state.chain, rig.replica("r0"), rig.config, {}));
   rig.passes(16);
@@ -26,14 +22,10 @@ TEST(HotloadMending, ALoneReplicaThatFailsIsGatedAndCaughtUpWithTheChain) {
 
 TEST(HotloadMending, AFailedReplicaThatWasOffTheListForAWhileStaysGated) {
   Rig rig(2);
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   ASSERT_TRUE(rig.publish("b", "a").ok());
   rig.pass();
-  rig.engine("r0").applying.clear();
-  rig.engine("r0").failed = Identity("b");
-  rig.pass();
+  rig.fail("r0", "b");
   ASSERT_EQ(rig.replica("r0").phase, WeightsPhase::failed);
   rig.engine("r0").listed = false;
   rig.pass();
@@ -51,9 +43,7 @@ TEST(HotloadMending, AFailedReplicaThatWasOffTheListForAWhileStaysGated) {
 
 TEST(HotloadMending, WhoIsMendedWithWhatItNamesAlreadyServesOnlyAfterwards) {
   Rig rig(2);
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   rig.bad.insert(Identity("b"));
   ASSERT_TRUE(rig.publish("b", "a").ok());
   const auto orders_a_again = [&] { return rig.sent.size() == 2 && !rig.due().empty(); };
@@ -77,9 +67,7 @@ TEST(HotloadMending, WhoIsMendedWithWhatItNamesAlreadyServesOnlyAfterwards) {
 
 TEST(HotloadMending, WhoEndedItsLoadTooLateServesOnlyAfterItWasToldAgain) {
   Rig rig(1);
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   ASSERT_TRUE(rig.publish("b").ok());
   rig.pass();
   rig.engine("r0").stubborn = true;
@@ -187,9 +175,7 @@ TEST(HotloadMending, AfterACrashWhoNeverHeardOfATakenOrderIsToldAgainAndNobodyEl
 
 TEST(HotloadMending, ARestartedReplicaLoadsItsWeightsAgain) {
   Rig rig(2);
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   rig.engine("r1").weights.clear();
   ++rig.engine("r1").process;
   rig.pass();
@@ -201,9 +187,7 @@ TEST(HotloadMending, ARestartedReplicaLoadsItsWeightsAgain) {
 TEST(HotloadMending, WhatMayHaveBeenPausedIsResumedBeforeTheNextOrder) {
   Rig rig(1);
   rig.fleets[Rig::deployment()].pauses = true;
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   EXPECT_EQ(rig.phase_of("a"), "serving");
   EXPECT_EQ(rig.state.deployments[Rig::deployment()].paused.size(), 1u);
   ASSERT_TRUE(rig.publish("b", "a").ok());
@@ -217,9 +201,7 @@ TEST(HotloadMending, WhatMayHaveBeenPausedIsResumedBeforeTheNextOrder) {
 TEST(HotloadMending, AReplicaThatKeepsItsOldWeightsOnErrorGoesOnServingThem) {
   Rig rig(2);
   rig.fleets[Rig::deployment()].keeps_old_on_error = true;
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   rig.bad.insert(Identity("b"));
   ASSERT_TRUE(rig.publish("b", "a").ok());
   rig.passes(6);

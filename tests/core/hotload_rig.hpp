@@ -1,6 +1,8 @@
 // A world of replicas that hold real chains of weights, and a coordinator's loop around the pure decision.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <deque>
 #include <map>
 #include <set>
@@ -161,6 +163,19 @@ struct Rig {
       if (at->identity().value == name) return to_string(at->phase);
     }
     return "";
+  }
+
+  /// Publishes a full snapshot and lets everybody load it.
+  void serve(const std::string& identity) {
+    pass();
+    ASSERT_TRUE(publish(identity).ok());
+    passes(6);
+  }
+  /// The load of `identity` under way on this replica ends in an error.
+  void fail(const std::string& name, const std::string& identity) {
+    engine(name).applying.clear();
+    engine(name).failed = Identity(identity);
+    pass();
   }
 };
 

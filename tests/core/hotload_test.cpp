@@ -64,9 +64,7 @@ TEST(Hotload, AFleetThatReplaysChainsIsToldOnce) {
 
 TEST(Hotload, ANewcomerDoesNotServeUntilItIsCurrent) {
   Rig rig(1);
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   rig.add(Rig::deployment(), "late").weights = {Identity("of-another-run")};
   rig.pass();
   EXPECT_EQ(rig.replica("late").phase, WeightsPhase::loading) << "foreign weights are as good as none";
@@ -79,9 +77,7 @@ TEST(Hotload, AMissedReadyFractionFailsTheSnapshotAndASmallerOneDoesNot) {
   for (const double fraction : {1.0, 0.5}) {
     Rig rig(4);
     rig.config.ready_fraction = fraction;
-    rig.pass();
-    ASSERT_TRUE(rig.publish("a").ok());
-    rig.passes(6);
+    rig.serve("a");
     ASSERT_TRUE(rig.publish("b", "a").ok());
     rig.pass();
     rig.engine("r0").applying.clear();
@@ -94,9 +90,7 @@ TEST(Hotload, AMissedReadyFractionFailsTheSnapshotAndASmallerOneDoesNot) {
 
 TEST(Hotload, AnErrorAboutAnEarlierTargetIsIgnored) {
   Rig rig(1);
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   rig.engine("r0").failed = Identity("x");
   rig.pass();
   ASSERT_TRUE(rig.publish("b", "a").ok());
@@ -123,9 +117,7 @@ TEST(Hotload, SuccessWithTheWrongIdentityIsNoSuccess) {
 TEST(Hotload, ALoadThatNeverEndsEndsAtItsDeadlineAndTheNextOneIsFull) {
   Rig rig(2);
   rig.engine("r1").stubborn = true;
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   EXPECT_EQ(rig.phase_of("a"), "loading");
   rig.now += rig.config.load_timeout;
   rig.passes(2);
@@ -161,9 +153,7 @@ TEST(Hotload, NoOrderGoesOutWhileADeploymentGrows) {
 
 TEST(Hotload, ARollingLoadKeepsMostReplicasServing) {
   Rig rig(8);
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   rig.config.max_unavailable = 0.25;
   rig.sent.clear();
   ASSERT_TRUE(rig.publish("b", "a").ok());
@@ -175,9 +165,7 @@ TEST(Hotload, ARollingLoadKeepsMostReplicasServing) {
 
 TEST(Hotload, ARefusedSnapshotFailsAtOnceAndTheOldWeightsGoOnServing) {
   Rig rig(2);
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   ASSERT_TRUE(rig.publish("b", "a").ok());
   rig.poll();
   rig.decide();
@@ -192,9 +180,7 @@ TEST(Hotload, ARefusedSnapshotFailsAtOnceAndTheOldWeightsGoOnServing) {
 
 TEST(Hotload, AWholeDeploymentGetsAnIncrementOnlyWhenEveryReplicaHasTheParent) {
   Rig rig(3, false);
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   rig.add(Rig::deployment(), "late");
   rig.pass();
   ASSERT_TRUE(rig.publish("b", "a").ok());
@@ -235,9 +221,7 @@ TEST(Hotload, ANewcomerWaitsForAFullSnapshotThatIsNearer) {
 
 TEST(Hotload, AfterAResetOnlyAFullSnapshotIsTaken) {
   Rig rig(2);
-  rig.pass();
-  ASSERT_TRUE(rig.publish("a").ok());
-  rig.passes(6);
+  rig.serve("a");
   rig.take(reset(std::move(rig.state), rig.now));
   rig.passes(3);
   EXPECT_FALSE(rig.publish("b", "a").ok());

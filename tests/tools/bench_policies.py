@@ -48,8 +48,8 @@ SHORTFALL = {"external": "attributable", "ebb": "total"}
 LEVELS = (1e-4, 1e-3)
 # With one setting for all traces more is allowed: on the roughest of them nobody keeps to the levels above.
 LEVELS_FOR_ALL = (1e-3, 1e-2)
-# This efficiency at no more than so much of this measure.
-AIM = {"external": (0.95, "shortfall", 1e-4), "ebb": (0.93, "short_minutes", 1e-4)}
+# What an aim of efficiency is held to: no more than so much of this measure, and of scale actions over the oracle's.
+HELD_TO = {"external": ("shortfall", 1e-4, 1.25), "ebb": ("short_minutes", 1e-4, float("inf"))}
 COLUMNS = ["name", "efficiency", "goodput", "shortfall", "short_minutes", "actions_over_oracle"]
 FOUR_DAYS_S = 4 * 86_400
 
@@ -59,6 +59,7 @@ class Cell:
     owner: str
     gpus: int
     delays: tuple  # seconds: production's start, RL's start, RL's drain
+    aim: float = None  # of efficiency; most have none
 
     @property
     def title(self):
@@ -69,14 +70,14 @@ USUAL, SLOW = (120, 90, 60), (300, 180, 300)
 SEEDS = [1, 2, 3, 4, 5]
 # In the order in which they are measured: what answers the most comes first.
 CELLS = [
-    Cell("external", 64, USUAL),
-    Cell("ebb", 100, (90, 120, 30)),
+    Cell("external", 64, USUAL, 0.95),
+    Cell("ebb", 100, (90, 120, 30), 0.93),
     Cell("external", 64, SLOW),
     Cell("ebb", 64, USUAL),
     Cell("ebb", 64, SLOW),
-    Cell("ebb", 100, (15, 30, 15)),
-    Cell("external", 16, USUAL),
-    Cell("external", 256, USUAL),
+    Cell("ebb", 100, (15, 30, 15), 0.95),
+    Cell("external", 16, USUAL, 0.95),
+    Cell("external", 256, USUAL, 0.95),
     Cell("external", 16, SLOW),
     Cell("external", 256, SLOW),
     Cell("ebb", 16, USUAL),
@@ -257,22 +258,25 @@ def one_setting(by_trace, level):
     return lines + [""]
 
 
-def aim(by_trace, owner):
+def aim(cell, by_trace):
     """One budget for all traces: the one that harvests most while it keeps to the aim's measure wherever any budget does."""
-    efficiency, measure, most = AIM[owner]
-    words = {"shortfall": f"an attributable shortfall of {most:g}", "short_minutes": f"{most:.2%} short minutes"}[measure]
+    if cell.aim is None:
+        return []
+    measure, most, actions = HELD_TO[cell.owner]
+    words = {"shortfall": f"an attributable shortfall of {most:g} and {actions:g}x the oracle's actions",
+             "short_minutes": f"{most:.2%} short minutes"}[measure]
     possible = {name: rows for name, rows in by_trace.items() if best(of(rows, OURS), most, measure)}
     kept = [rows for rows in zip(*(of(rows, OURS) for rows in possible.values()))
             if all(row[measure] <= most for row in rows)]
     if not kept:
-        return [f"Aim: {efficiency:.0%} at {words}. No budget of `conformal` keeps to that on all traces on which any does.", ""]
+        return [f"Aim: {cell.aim:.0%} at {words}. No budget of `conformal` keeps to that on all traces on which any does.", ""]
     chosen = max(kept, key=lambda rows: mean([row["efficiency"] for row in rows]))
-    lines = [f"Aim: {efficiency:.0%} at {words}, with one budget for all traces ({setting(chosen[0])}).", "",
+    lines = [f"Aim: {cell.aim:.0%} at {words}, with one budget for all traces ({setting(chosen[0])}).", "",
              f"| | conformal | its {measure.replace('_', ' ')} | actions | reached | rows known, at no more than {most:g} |",
              "|---|---|---|---|---|---|"]
     for name, rows in by_trace.items():
         row = next(row for row in of(rows, OURS) if row["name"] == chosen[0]["name"])
-        reached = row["efficiency"] >= efficiency and row[measure] <= most
+        reached = row["efficiency"] >= cell.aim and row[measure] <= most and row["actions_over_oracle"] <= actions
         reader = percent(best(of(rows, READER), most, measure)) if of(rows, READER) else "has no rows"
         lines.append(f"| {name} | {percent(row)} | {row[measure]:.1e} | {row['actions_over_oracle']:.2f}x | "
                      f"{'yes' if reached else 'no'} | {reader} |")
@@ -280,9 +284,8 @@ def aim(by_trace, owner):
 
 
 def section(cell, by_trace, seeds):
-    lines = [f"## {cell.title}", "",
-             f"Seeds {', '.join(map(str, seeds))}.", ""]
-    lines += aim(by_trace, cell.owner)
+    lines = [f"## {cell.title}", "", f"Seeds {', '.join(map(str, seeds))}.", ""]
+    lines += aim(cell, by_trace)
     lines += ["`conformal`, and by how many points it harvests more than the best setting of any comparator that misses no "
               "more on that very trace (`alone`: every comparator misses more at every setting):", ""]
     lines += against_best(by_trace)
@@ -305,7 +308,7 @@ def short(value):
 
 
 def written(bench):
-    """The document and its data, from all that is known by now of the whole grid."""
+    """The document and its data, from all that is known by now of the whole grid. Without a whole cell they stay as they are."""
     sections, data, missing = [], {}, []
     for cell in CELLS:
         names = bench.traces_of(cell)
@@ -320,6 +323,9 @@ def written(bench):
         for name, rows in by_trace.items():
             values = [[short(row[column]) for column in COLUMNS] for row in rows]
             data[f"{cell.title}, {name}"] = {"seeds": done, "rows": values}
+    if not sections:
+        print("nothing is whole yet: docs/policy-benchmark.md stays as it is")
+        return
     with open(os.path.join(ROOT, "tests/tools/policy_benchmark_head.md")) as file:
         lines = [file.read().format(machine=machine())]
     if missing:
@@ -353,7 +359,7 @@ def main():
                     continue
                 if options.minutes is not None and time.monotonic() - began > 60 * options.minutes:
                     written(bench)
-                    print("time is up: docs/policy-benchmark.md says what is missing; the next call goes on from here")
+                    print("time is up: the next call goes on from here")
                     return 0
                 print(f"{time.monotonic() - began:6.0f} s  seed {seed}, {cell.title}, {name}", flush=True)
                 bench.measure(cell, name, seed)
