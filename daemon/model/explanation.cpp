@@ -49,7 +49,8 @@ constexpr std::array kSentences{
              "{headroom_percent}% headroom: {need} replicas"},
     Sentence{"need.conformal",
              "{subject}: at most {location} replicas of load within the last {window}, which may rise by {margin} "
-             "within {horizon} (budget {budget_percent}%, missed so far {missed_percent}%): {need} replicas"},
+             "within {horizon} ({expert}, budget {budget_percent}%): {need} replicas"},
+    Sentence{"need.missed", "{subject}: {missed_percent}% of {horizons} horizons missed so far"},
     Sentence{"need.seasonal",
              "{subject}: up to {forecast} replicas of load within {lead} at {level_percent}% of what is usual, {load} "
              "now, {headroom_percent}% headroom: {need} replicas"},

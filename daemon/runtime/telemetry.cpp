@@ -174,7 +174,7 @@ void Telemetry::show_deployments(const Decision& decision) {
 void Telemetry::show_misses(const Decision& decision) {
   missed_.begin();
   for (const Step& step : decision.why) {
-    if (step.rule != "need.conformal") continue;
+    if (step.rule != "need.missed") continue;
     for (const auto& [name, value] : step.args) {
       if (name != "missed_percent") continue;
       missed_.set({{"deployment", step.subject}}, std::get<double>(value) / 100);

@@ -7,7 +7,7 @@
 namespace ebb {
 namespace {
 
-constexpr int kMemoryVersion = 7'002;
+constexpr int kMemoryVersion = 7'003;
 constexpr double kGain = 0.003;  // 1 / kGain horizons without a miss widen alpha e-fold
 constexpr double kMostAlpha = 0.5;
 constexpr double kLeastShareOfBudget = 0.05;
@@ -35,15 +35,38 @@ constexpr double kLeastLoad = 0.25;  // below it swings do not shrink any furthe
 constexpr double kLeastScale = 1e-6;
 constexpr double kFirstScale = 0.05;  // of the load, to begin with
 
-struct Expert {
-  double gamma;
-  double half_life_ms;
-};
 constexpr double kHourMs = 3'600'000;
 constexpr double kDayMs = 24 * kHourMs;
-constexpr std::size_t kExperts = 6;
-constexpr std::array<Expert, kExperts> kKinds{
-    {{0, 6 * kHourMs}, {0.5, 6 * kHourMs}, {1, 6 * kHourMs}, {0, kDayMs}, {0.5, kDayMs}, {1, kDayMs}}};
+
+/// One way from what is known now to the largest load of the horizon.
+struct Expert {
+  const char* name = "";
+  double gamma = 0;              ///< the margin grows with load^gamma
+  double climb = 0;              ///< share of the climb of the last minutes that is taken to go on
+  double half_life_ms = kDayMs;  ///< with which its scale forgets
+  bool level = false;            ///< from nothing up, not from the window: its scale is the mean of the largest loads
+};
+constexpr std::array kKinds{
+    Expert{.name = "gamma 0", .gamma = 0},
+    Expert{.name = "gamma 1/2", .gamma = 0.5},
+    Expert{.name = "gamma 1", .gamma = 1},
+    Expert{.name = "climb gamma 0", .gamma = 0, .climb = 0.5},
+    Expert{.name = "climb gamma 1/2", .gamma = 0.5, .climb = 0.5},
+    Expert{.name = "climb gamma 1", .gamma = 1, .climb = 0.5},
+    Expert{.name = "level", .half_life_ms = kHourMs, .level = true},
+};
+constexpr std::size_t kExperts = kKinds.size();
+constexpr double kCostHalfLifeMs = 12 * kHourMs;
+// A replica that is handed back and lent again loses its drain and its start, which is about two horizons: a new
+// prediction starts every quarter of one.
+constexpr double kHandedBack = 8;
+// Cells at either end of those kept, between whose means the load climbs.
+constexpr std::size_t kClimbCells = 20;
+
+/// From where an expert's scores are counted.
+double base_of(const Expert& expert, double location, double climb) {
+  return expert.level ? 0 : location + expert.climb * climb;
+}
 
 /// A prediction whose horizon is not over.
 struct Pending {
@@ -51,14 +74,16 @@ struct Pending {
   double until_ms = 0;
   double largest = 0;  ///< load since then
   double location = 0;
+  double climb = 0;  ///< by which the load rises within the horizon if it goes on as within the window
   double load = 0;
-  double bound = 0;                     ///< location + margin
-  std::array<double, kExperts> unit{};  ///< each expert's scale x load^gamma
+  double bound = 0;                     ///< what was kept
+  std::array<double, kExperts> unit{};  ///< what each expert's score is counted in, in replicas
 };
 
 struct Learnt {
   double scale = 0;
-  double loss = 0;
+  double cost = 0;
+  double bound = -1;  ///< what it asked for last; negative: nothing yet
   std::array<double, kBins> scores{};
 };
 
@@ -117,12 +142,13 @@ struct Conformal::Memory {
     for (double* n : {&seen_ms, &next_ms, &log_alpha, &lessons, &horizons, &misses, &counted_ms}) number(*n);
     for (double& n : cells) number(n);
     for (Pending& p : pending) {
-      for (double* n : {&p.at_ms, &p.until_ms, &p.largest, &p.location, &p.load, &p.bound}) number(*n);
+      for (double* n : {&p.at_ms, &p.until_ms, &p.largest, &p.location, &p.climb, &p.load, &p.bound}) number(*n);
       for (double& n : p.unit) number(n);
     }
     for (Learnt& l : learnt) {
       number(l.scale);
-      number(l.loss);
+      number(l.cost);
+      number(l.bound);
       for (double& n : l.scores) number(n);
     }
   }
@@ -135,8 +161,9 @@ struct Conformal::Memory {
 
 struct Conformal::Forecast {
   double location = 0;
-  double margin = 0;
-  [[nodiscard]] double bound() const { return location + margin; }
+  double climb = 0;
+  double bound = 0;
+  const char* expert = "";
 };
 
 void Conformal::options(OptionVisitor& visitor) {
@@ -194,7 +221,7 @@ void Conformal::take_in(Memory& memory, double load, double at_ms) const {
   if (memory.lessons > 0) return;
   const double largest = *std::max_element(memory.cells.begin(), memory.cells.end());
   for (std::size_t i = 0; i < kExperts; ++i)
-    memory.learnt[i].scale = kFirstScale * power(largest, 1) / power(largest, kKinds[i].gamma);
+    memory.learnt[i].scale = (kKinds[i].level ? 1 : kFirstScale) * power(largest, 1) / power(largest, kKinds[i].gamma);
 }
 
 /// Predictions whose horizon is over teach.
@@ -215,33 +242,50 @@ void Conformal::learn(Memory& memory, double load, double at_ms) const {
     const double share_ms = (prediction.until_ms - prediction.at_ms) / (kPending - 1);
     for (std::size_t i = 0; i < kExperts; ++i) {
       Learnt& expert = memory.learnt[i];
-      const double rise = prediction.largest - prediction.location;
-      const double over = rise - score_at(expert.scores, budget_) * prediction.unit[i];
-      const double loss = over > 0 ? over * (1 - budget_) : -over * budget_;
-      expert.loss += (loss - expert.loss) * (1 - kept(share_ms, kDayMs));
+      const Expert& kind = kKinds[i];
+      const double base = base_of(kind, prediction.location, prediction.climb);
+      const double asked = score_at(expert.scores, memory.alpha()) * prediction.unit[i];
+      const double bound = std::max(prediction.location, base + asked);
+      const double over = prediction.largest - bound;
+      const double handed_back = expert.bound < 0 ? 0 : std::max(bound - expert.bound, 0.0);
+      const double cost = (over > 0 ? over * (1 - budget_) : -over * budget_) + handed_back * kHandedBack * budget_;
+      expert.cost += (cost - expert.cost) * (1 - kept(share_ms, kCostHalfLifeMs));
+      expert.bound = bound;
       const double keep = kept(share_ms, static_cast<double>(half_life_.count()));
       for (double& count : expert.scores) count *= keep;
-      expert.scores[bin_of(rise / prediction.unit[i])] += 1;
-      const double swing = std::abs(rise) / power(prediction.load, kKinds[i].gamma);
-      const double stay = kept(share_ms, kKinds[i].half_life_ms);
+      const double rise = prediction.largest - base;
+      // What the window covers asks for no level.
+      const bool covered = kind.level && prediction.largest <= prediction.location;
+      expert.scores[covered ? 0 : bin_of(rise / prediction.unit[i])] += 1;
+      const double swing = std::abs(rise) / power(prediction.load, kind.gamma);
+      const double stay = kept(share_ms, kind.half_life_ms);
       expert.scale = stay * expert.scale + (1 - stay) * swing;
     }
     prediction.at_ms = -1;
   }
 }
 
-Conformal::Forecast Conformal::forecast(const Memory& memory, double load) const {
-  Forecast out{load, 0};
+Conformal::Forecast Conformal::forecast(const Memory& memory, double load, double horizon_ms) const {
+  Forecast out{.location = load};
   const std::int64_t newest = cell_of(memory.seen_ms);
   const std::int64_t cells = std::min<std::int64_t>(cell_of(static_cast<double>(window_.count())), kCells - 1);
   for (std::int64_t cell = newest - cells; cell <= newest; ++cell) {
     out.location = std::max(out.location, memory.cells[place_of(cell)]);
   }
+  double young = 0, old = 0;
+  for (std::size_t i = 0; i < kClimbCells; ++i) {
+    young += memory.cells[place_of(newest - static_cast<std::int64_t>(i))];
+    old += memory.cells[place_of(newest + 1 + static_cast<std::int64_t>(i))];  // the ring's oldest follows its newest
+  }
+  const double step = (young - old) / static_cast<double>(kClimbCells) / static_cast<double>(kCells - kClimbCells);
+  out.climb = std::max(0.0, step * horizon_ms / kCellMs);
   std::size_t best = 0;
   for (std::size_t i = 1; i < kExperts; ++i) {
-    if (memory.learnt[i].loss < memory.learnt[best].loss) best = i;
+    if (memory.learnt[i].cost < memory.learnt[best].cost) best = i;
   }
-  out.margin = score_at(memory.learnt[best].scores, memory.alpha()) * memory.unit_of(best, load);
+  const double asked = score_at(memory.learnt[best].scores, memory.alpha()) * memory.unit_of(best, load);
+  out.expert = kKinds[best].name;
+  out.bound = std::max(out.location, base_of(kKinds[best], out.location, out.climb) + asked);
   return out;
 }
 
@@ -262,29 +306,36 @@ CapacityProposal Conformal::propose(const CapacityInput& input) const {
     take_in(memory, load.replicas, at_ms);
     learn(memory, load.replicas, at_ms);
   }
-  const Forecast ahead = forecast(memory, load.replicas);
   const Duration horizon = input.now - load.taken_at + input.reclaim + lead_;
   const double horizon_ms = std::max(static_cast<double>(horizon.count()), kCellMs);
+  const Forecast ahead = forecast(memory, load.replicas, horizon_ms);
   if (fresh && at_ms >= memory.next_ms) {
     const auto free = std::find_if(memory.pending.begin(), memory.pending.end(),
                                    [](const Pending& prediction) { return prediction.at_ms < 0; });
     if (free != memory.pending.end()) {
-      *free = {at_ms, at_ms + horizon_ms, load.replicas, ahead.location, load.replicas, ahead.bound(), {}};
+      *free = {at_ms, at_ms + horizon_ms, load.replicas, ahead.location, ahead.climb, load.replicas, ahead.bound, {}};
       for (std::size_t i = 0; i < kExperts; ++i) free->unit[i] = memory.unit_of(i, load.replicas);
       memory.next_ms = at_ms + horizon_ms / (kPending - 1);
     }
   }
-  out.need = whole_replicas(ahead.bound());
+  out.need = whole_replicas(ahead.bound);
   out.why.push_back({Stage::need,
                      "need.conformal",
                      input.deployment.value,
                      {{"location", ahead.location},
                       {"window", window_},
-                      {"margin", ahead.margin},
+                      {"margin", ahead.bound - ahead.location},
                       {"horizon", horizon},
+                      {"expert", ahead.expert},
                       {"budget_percent", budget_ * 100},
-                      {"missed_percent", memory.horizons > 0 ? memory.misses / memory.horizons * 100 : 0.0},
                       {"need", std::int64_t{out.need.count}}}});
+  if (memory.horizons > 0) {
+    out.why.push_back({Stage::need,
+                       "need.missed",
+                       input.deployment.value,
+                       {{"missed_percent", memory.misses / memory.horizons * 100},
+                        {"horizons", static_cast<std::int64_t>(memory.horizons)}}});
+  }
   out.memory.version = kMemoryVersion;
   out.memory.numbers.reserve(memory_size());
   memory.each([&](double& number) { out.memory.numbers.push_back(number); });

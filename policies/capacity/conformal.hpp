@@ -2,14 +2,22 @@
 // the traffic does:
 //
 //   location = the largest load of the last `window`            in replicas, not rounded
-//   margin   = q x scale x load^gamma
-//   need     = ceil(location + margin)
+//   need     = ceil(max(location, base + q x scale x load^gamma))
 //
 // The policy predicts the largest load of the next horizon (age of the reading + reclaim bound + `lead`) and, once that
-// horizon is over, learns from what came. Six experts differ in gamma (0, 1/2, 1: swings that do not grow with the
-// load, that grow like a count's, and that grow with it) and in how fast their scale forgets (6 h, a day); the one
-// whose predictions cost least (pinball loss, half-life a day) speaks. Each keeps a histogram of its scores, (largest
-// load - location) / (scale x load^gamma), that forgets with `half_life`; q is its quantile at 1 - alpha, and
+// horizon is over, learns from what came. Seven experts differ in where they start and in what a swing depends on:
+//
+//   base = location                 gamma 0, 1/2 and 1: swings do not grow with the load, do as a count's, or with it
+//   base = location + climb / 2     the same three; climb: what the load gains if it goes on as in the last 5 minutes
+//   base = 0, gamma = 0             a level: for loads that jump unannounced and fall back, on which all others chase
+//
+// scale is a mean of |largest load - base| / load^gamma (half-life a day; of the level an hour). Each expert keeps a
+// histogram of its scores, (largest load - base) / (scale x load^gamma), that forgets with `half_life`; q is its
+// quantile at 1 - alpha. Who costs least (mean, half-life 12 h) speaks:
+//
+//   cost = pinball loss at the budget + budget x 8 x the rise of the bound since the prediction before
+//
+// The second part is what harvest pays for a reserve that comes and goes: drain and start of every replica handed back.
 //
 //   log alpha += kGain x (1 - miss / shortfall_budget)          after each horizon, within [budget / 20, 1/2]
 //
@@ -40,7 +48,7 @@ class Conformal final : public CapacityPolicy {
   [[nodiscard]] Memory read(const PolicyMemory& memory) const;
   void take_in(Memory& memory, double load, double at_ms) const;
   void learn(Memory& memory, double load, double at_ms) const;
-  [[nodiscard]] Forecast forecast(const Memory& memory, double load) const;
+  [[nodiscard]] Forecast forecast(const Memory& memory, double load, double horizon_ms) const;
 
   std::vector<SignalTarget> signals_{SignalTarget{}};
   double budget_ = 0.01;

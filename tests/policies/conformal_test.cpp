@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <random>
@@ -11,6 +12,18 @@ namespace ebb::testing {
 namespace {
 
 constexpr double kTick = 5;
+
+class Chance {
+ public:
+  explicit Chance(unsigned seed) : random_(seed) {}
+  double draw() { return uniform_(random_); }
+  /// Whether something that comes once in `seconds` on average comes in this tick.
+  bool comes(double seconds) { return draw() < kTick / seconds; }
+
+ private:
+  std::mt19937 random_;
+  std::uniform_real_distribution<double> uniform_{0, 1};
+};
 
 /// Traffic around `level` replicas that wanders by `roughness` of itself in ten minutes, with a day in it.
 class Traffic {
@@ -138,6 +151,57 @@ TEST(Conformal, BeginsWithAMarginThatIsAShareOfTheLoad) {
   }
 }
 
+TEST(Conformal, KeepsLessWhileLoadFallsThanWhileItClimbs) {
+  // Up or down by 0.8 a minute between 20 and 116, with another thought about it once in an hour on average.
+  Probe probe{policy_with("conformal", {{"shortfall_budget", 0.2}})};
+  Chance chance(7);  // the seed is part of the test
+  double load = 40, step = 0.8 / 12, since = 0;
+  double falling = 0, falls = 0, climbing = 0, climbs = 0;
+  for (int tick = 0; tick * kTick < 6 * 86'400; ++tick) {
+    const double second = tick * kTick;
+    if (load < 20 || load > 116 || chance.comes(3'600)) {
+      step = load < 20 ? std::abs(step) : load > 116 ? -std::abs(step) : -step;
+      since = second;
+    }
+    load += step;
+    (void)probe.need(second, load);
+    if (second < 3 * 86'400 || second - since < 400) continue;
+    (step > 0 ? climbing : falling) += argument(probe.last, "margin");
+    (step > 0 ? climbs : falls) += 1;
+  }
+  EXPECT_NEAR(climbing / climbs, 0.8, 0.1) << "what 60 s bring at this pace";
+  EXPECT_NEAR(falling / falls, 0.4, 0.1) << "without half of the climb";
+}
+
+TEST(Conformal, KeepsALevelWhereLoadJumpsUnannouncedAndFallsBack) {
+  // 4 replicas of load, and for 20 s at random, once in 8 minutes on average, between 8 and 16.
+  Probe probe{policy_with("conformal", {{"shortfall_budget", 0.02}})};
+  Chance chance(7);  // the seed is part of the test
+  double until = -1, height = 4, least = 1e9, most = 0;
+  for (int tick = 0; tick * kTick < 4 * 86'400; ++tick) {
+    const double second = tick * kTick;
+    if (second >= until && chance.comes(480)) {
+      until = second + 20;
+      height = 8 + 8 * chance.draw();
+    }
+    const int need = probe.need(second, second < until ? height : 4);
+    if (second < 3 * 86'400) continue;
+    least = std::min<double>(least, need);
+    most = std::max<double>(most, need);
+  }
+  EXPECT_GE(least, 12) << "a jump is worth as much a moment before it";
+  EXPECT_LE(most, 19) << "none is followed by more than was kept before it";
+}
+
+TEST(Conformal, SaysNothingOfItsMissesBeforeAHorizonIsOver) {
+  Probe probe{policy_with("conformal", {})};
+  int tick = 0;
+  for (; tick < 30; ++tick) (void)probe.need(tick * kTick, 10);
+  EXPECT_FALSE(probe.said("need.missed")) << "the first window is not full";
+  for (; tick < 60; ++tick) (void)probe.need(tick * kTick, 10);
+  EXPECT_EQ(argument(probe.last, "missed_percent"), 0);
+}
+
 TEST(Conformal, TheSameReadingTwiceIsSeenOnce) {
   Probe probe{policy_with("conformal", {})};
   Traffic traffic(20, 0.05, 9);
@@ -151,7 +215,7 @@ TEST(Conformal, TheSameReadingTwiceIsSeenOnce) {
 
 TEST(Conformal, AMemoryOfAnotherShapeIsBegunAnew) {
   Probe probe{policy_with("conformal", {})};
-  probe.memory = {7'002, {1, 2, 3}};
+  probe.memory = {7'003, {1, 2, 3}};
   (void)probe.need(0, 10);
   EXPECT_TRUE(probe.last.known);
   EXPECT_EQ(probe.memory.numbers.size(), probe.policy->memory_size());

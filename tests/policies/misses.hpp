@@ -7,10 +7,10 @@
 
 namespace ebb::testing {
 
-/// A number out of the step `need.conformal`; -1 where it is not there.
+/// A number out of the steps of `conformal`; -1 where it is not there.
 inline double argument(const CapacityProposal& proposal, const std::string& name) {
   for (const Step& step : proposal.why) {
-    if (step.rule != "need.conformal") continue;
+    if (step.rule != "need.conformal" && step.rule != "need.missed") continue;
     for (const auto& [key, value] : step.args) {
       if (key == name) return std::get<double>(value);
     }

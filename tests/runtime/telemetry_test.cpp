@@ -93,7 +93,7 @@ TEST(Telemetry, ADeploymentThatVanishesTakesItsSeriesWithIt) {
 TEST(Telemetry, ShowsHowOftenTheReserveWasTooSmall) {
   Telemetry telemetry("1.2.3");
   Decision learnt = decision();
-  learnt.why.push_back({Stage::need, "need.conformal", kChat.value, {{"missed_percent", 1.5}}});
+  learnt.why.push_back({Stage::need, "need.missed", kChat.value, {{"missed_percent", 1.5}}});
   telemetry.decided(learnt, seen(), Duration{3});
   EXPECT_EQ(value(telemetry, R"(ebb_deployment_missed_horizons_ratio{deployment="chat@p"})"), "0.015");
   telemetry.decided(decision(), seen(), Duration{3});
@@ -189,7 +189,7 @@ TEST(Telemetry, NamesAndLabelsAreAsPublished) {
   Telemetry telemetry("1.2.3");
   Decision full = decision();
   full.why.push_back({Stage::guardrails, "guardrails.frozen", "rl@p", {}});
-  full.why.push_back({Stage::need, "need.conformal", "chat@p", {{"missed_percent", 1.5}}});
+  full.why.push_back({Stage::need, "need.missed", "chat@p", {{"missed_percent", 1.5}}});
   full.alarms.push_back({"leases.lost", "rl@p"});
   telemetry.observed(seen(), Duration{1});
   telemetry.decided(full, seen(), Duration{1});
