@@ -20,23 +20,8 @@ constexpr std::size_t kLooksKept = 8;
 // Of a replica that has ended, longer than the daemon could believe in it.
 constexpr Duration kRemembered{60 * 60'000};
 
-int rank(SnapshotPhase phase) {
-  switch (phase) {
-    case SnapshotPhase::planned: return 0;
-    case SnapshotPhase::published: return 1;
-    case SnapshotPhase::verified: return 2;
-    case SnapshotPhase::loading: return 3;
-    default: return 4;
-  }
-}
-
 /// A single seed is told step by step, for whoever looks for its fault.
 bool tells() { return spdlog::should_log(spdlog::level::info); }
-
-template <class All, class One>
-void drop(All& all, const One& one) {
-  all.erase(std::remove(all.begin(), all.end(), one), all.end());
-}
 
 }  // namespace
 
@@ -62,72 +47,13 @@ int WeightsJudge::limit() const {
   return most;
 }
 
-void WeightsJudge::accept(Books& books, const Snapshot& snapshot, bool judged) {
-  const std::string name = snapshot.identity().value;
-  const int number = ++books.count;
-  books.rows[snapshot.identity()] = {SnapshotPhase::published, snapshot.full(), number};
-  if (snapshot.full()) {
-    books.last_full = number;
-    books.since_full = 0;
-    books.broken = false;
-  } else {
-    ++books.since_full;
-    if (judged && books.broken) say("I6: " + name + " is incremental where a full one was due");
-    if (judged && books.since_full > limit())
-      say("I6: " + name + " is number " + std::to_string(books.since_full) + " on top of a full one");
-    if (judged && (books.alive.empty() || snapshot.said.parent != books.alive.back()))
-      say("I5: " + name + " was taken on top of " + snapshot.said.parent.value + ", which is not the newest");
-    if (judged && snapshot.run != books.run) say("I6: the run " + snapshot.run + " begins with an incremental one");
-  }
-  books.run = snapshot.run;
-  books.alive.push_back(snapshot.identity());
-}
-
-void WeightsJudge::move(Books& books, const Snapshot& snapshot, bool judged) {
-  const Identity& id = snapshot.identity();
-  if (!books.rows.contains(id)) accept(books, snapshot, judged);
-  Books::Row& row = books.rows.at(id);
-  // Rows that could not be written come again with the next try.
-  if (rank(snapshot.phase) <= rank(row.phase)) return;
-  const SnapshotPhase before = row.phase;
-  row.phase = snapshot.phase;
-  if (snapshot.phase == SnapshotPhase::loading) books.loading = id;
-  if (rank(snapshot.phase) < rank(SnapshotPhase::serving)) return;
-  if (books.loading == id) books.loading = Identity();
-  if (snapshot.phase == SnapshotPhase::serving) {
-    if (row.full) books.strays.clear();
-    books.served.push_back(id);
-    return;
-  }
-  drop(books.alive, id);
-  if (snapshot.phase == SnapshotPhase::dropped) return;
-  if (before == SnapshotPhase::loading) books.strays.insert(id);
-  // A full one that was published after it is the new ground already.
-  if (row.number >= books.last_full) books.broken = true;
-}
-
-void WeightsJudge::enter(Books& books, const WeightsRecord& record, bool judged) {
-  const bool resets = record.reset && record.reset->at != books.reset_at;
-  const int before = books.last_full;
-  if (resets) {
-    books.reset_at = record.reset->at;
-    books.served.clear();
-    books.strays.clear();
-    books.alive.clear();
-    books.loading = Identity();
-  }
-  // Beside a reset it is not said what came before it and what after.
-  for (const Snapshot& snapshot : record.snapshots) move(books, snapshot, judged && !resets);
-  if (resets && books.last_full == before) books.broken = true;
-}
-
 void WeightsJudge::recording(const WeightsRecord& record) {
   for (const LoadNote& note : record.notes) {
     if (!tells()) break;
     spdlog::info("{} weights {} {} {}: {} {} {}", to_iso(clock_.steady()), note.deployment.value, note.replica.value,
                  note.order, note.what, note.identity.value, note.detail);
   }
-  enter(believed_, record, true);
+  believed_.enter(record, limit(), [this](const std::string& what) { say(what); });
   for (const auto& [id, deployment] : record.state.deployments) {
     if (deployment.load.phase != LoadPhase::idle) given_.try_emplace(deployment.load.order.id, clock_.now());
   }
@@ -135,14 +61,14 @@ void WeightsJudge::recording(const WeightsRecord& record) {
 
 void WeightsJudge::recorded(const WeightsRecord& record) {
   ++records_;
-  enter(durable_, record, false);
+  durable_.enter(record, limit(), {});
   for (const Snapshot& snapshot : record.snapshots) accepted_ += snapshot.phase == SnapshotPhase::published ? 1 : 0;
   if (last_) {
     for (const Snapshot& waited : last_->chain.waiting) {
       const auto& now = record.state.chain.waiting;
       const bool waits =
           std::any_of(now.begin(), now.end(), [&](const Snapshot& one) { return one.identity() == waited.identity(); });
-      if (!waits && rank(durable_.rows[waited.identity()].phase) < rank(SnapshotPhase::serving))
+      if (!waits && !durable_.is_over(waited.identity()))
         say("I9: the snapshot " + waited.identity().value + " is forgotten");
     }
   }
@@ -365,14 +291,6 @@ void WeightsJudge::decided(const Observation& seen, const Decision& decision) {
         " replicas with weights");
 }
 
-bool WeightsJudge::admissible(const Identity& held) const {
-  if (held.empty()) return false;
-  if (held == believed_.loading || believed_.strays.contains(held)) return true;
-  const auto& served = believed_.served;
-  const auto at = std::find(served.rbegin(), served.rend(), held);
-  return at != served.rend() && at - served.rbegin() <= job_.snapshots.max_versions_behind;
-}
-
 void WeightsJudge::standing(const std::set<ReplicaId>& current) {
   for (const ReplicaId& name : current) {
     const Shown* shown = nullptr;
@@ -386,7 +304,8 @@ void WeightsJudge::standing(const std::set<ReplicaId>& current) {
     }
     // It was shown a moment ago, and other deployments have not answered yet.
     if (shown != nullptr && clock_.steady() - shown->at < kLookTakes) continue;
-    if (shown == nullptr || !shown->ready || !admissible(shown->current)) {
+    if (shown == nullptr || !shown->ready ||
+        !believed_.admissible(shown->current, job_.snapshots.max_versions_behind)) {
       say("I8: " + name.value + " counts as current with '" + (shown == nullptr ? "" : shown->current.value) + "'");
     } else if (shown->stage == LoadStage::error && engine != nullptr && !engine->whole &&
                shown->target == engine->failed && shown->process == std::to_string(engine->process)) {
@@ -398,7 +317,7 @@ void WeightsJudge::standing(const std::set<ReplicaId>& current) {
 // ---------------------------------------------------------------- the trainer
 
 void WeightsJudge::published(const Publication& said) {
-  if (!durable_.rows.contains(said.identity)) say("I9: told to be published before it was recorded");
+  if (!durable_.phase_of(said.identity)) say("I9: told to be published before it was recorded");
   const auto [at, fresh] = words_.try_emplace(said.identity, said);
   if (!fresh && at->second != said) say("the identity " + said.identity.value + " was taken twice, in other words");
 }
@@ -413,12 +332,6 @@ void WeightsJudge::pass_minute() {
         say("an engine is left paused: " + name.value);
     }
   }
-}
-
-std::optional<SnapshotPhase> WeightsJudge::phase_of(const Identity& identity) const {
-  const auto row = believed_.rows.find(identity);
-  if (row == believed_.rows.end()) return std::nullopt;
-  return row->second.phase;
 }
 
 }  // namespace ebb::sim

@@ -13,6 +13,7 @@
 #include "daemon/model/decision.hpp"
 #include "daemon/ports/weights_ledger.hpp"
 #include "tests/sim/judge.hpp"
+#include "tests/sim/weights_books.hpp"
 #include "tests/sim/weights_truth.hpp"
 #include "tests/sim/world.hpp"
 
@@ -64,29 +65,14 @@ class WeightsJudge {
   void pass_minute();
 
   /// What became of a snapshot, as far as the daemon believes; nothing: it never heard of it.
-  [[nodiscard]] std::optional<SnapshotPhase> phase_of(const Identity& identity) const;
+  [[nodiscard]] std::optional<SnapshotPhase> phase_of(const Identity& identity) const {
+    return believed_.phase_of(identity);
+  }
   [[nodiscard]] int orders() const { return static_cast<int>(signalled_.size()); }
   [[nodiscard]] std::uint64_t records() const { return records_; }
   [[nodiscard]] std::uint64_t accepted() const { return accepted_; }
 
  private:
-  /// The history of publications, by the rows that the ledger is given.
-  struct Books {
-    struct Row {
-      SnapshotPhase phase;
-      bool full;
-      int number;
-    };
-    std::map<Identity, Row> rows;
-    std::vector<Identity> alive;   ///< accepted and not ended badly, oldest first, since the last reset
-    std::vector<Identity> served;  ///< oldest first, since the last reset
-    std::set<Identity> strays;     ///< failed since the last full one that serves
-    Identity loading;              ///< the front, signalled and not ended
-    std::string run;
-    int count = 0, last_full = 0, since_full = 0;
-    bool broken = true;  ///< the next one is full
-    TimePoint reset_at{};
-  };
   /// What was shown of an engine last.
   struct Shown {
     std::string process;
@@ -111,9 +97,6 @@ class WeightsJudge {
     bool counts;  ///< false: the fleet could not be read, so the daemon must not believe the answer
   };
 
-  void enter(Books& books, const WeightsRecord& record, bool judged);
-  void move(Books& books, const Snapshot& snapshot, bool judged);
-  void accept(Books& books, const Snapshot& snapshot, bool judged);
   /// Somebody who took the order before could still say so.
   [[nodiscard]] bool is_remembered(const LoadOrder& order, const Site& site) const;
   void check_member(const LoadOrder& order, const Site& site, const ReplicaId& name);
@@ -122,7 +105,6 @@ class WeightsJudge {
   void close_for_leaving();
   [[nodiscard]] std::string story_of(const DeploymentId& id) const;
   [[nodiscard]] bool is_open(const DeploymentId& id) const;
-  [[nodiscard]] bool admissible(const Identity& held) const;
   [[nodiscard]] int limit() const;
   void say(const std::string& what) { judge_.say(what); }
 
@@ -131,7 +113,7 @@ class WeightsJudge {
   const JobConfig& job_;
   const std::map<DeploymentId, Site>* sites_ = nullptr;
   const Truth* truth_ = nullptr;
-  Books durable_, believed_;
+  WeightsBooks durable_, believed_;
   std::optional<JobWeights> last_;  ///< the last state in the file
   std::map<DeploymentId, std::map<ReplicaId, Shown>> shown_;
   std::map<DeploymentId, std::map<ReplicaId, TimePoint>> absent_;  ///< not listed any more, since, wall
