@@ -25,6 +25,8 @@ import summary
 import weights
 import world
 
+# In less the trainer's last steps come when RL has no replica that could notice the damage to one of them.
+SHORTEST_DAY_S = 90
 LEAD_IN_S = 12  # the day's first rate, before it counts: engines start, the daemon warms up
 RESTART_S = 3   # as systemd's RestartSec= would
 AFTER_S = 60    # the trainer has so long after the day for its last steps
@@ -39,9 +41,10 @@ def seconds(text):
 
 class Demo:
     def __init__(self, build_dir):
-        self.day_s = seconds(os.environ.get("DEMO_DURATION", "180s"))
-        if self.day_s < 20:
-            raise SystemExit("DEMO_DURATION: less than 20s is no day")
+        text = os.environ.get("DEMO_DURATION", "180s")
+        self.day_s = seconds(text)
+        if self.day_s < SHORTEST_DAY_S:
+            raise SystemExit(f"DEMO_DURATION: {text} is too short, a day takes {SHORTEST_DAY_S}s at least")
         self.kill = os.environ.get("DEMO_KILL", "") not in ("", "0")
         self.headless = os.environ.get("DEMO_HEADLESS", "") not in ("", "0") or not sys.stdout.isatty()
         self.seed = int(os.environ.get("DEMO_SEED", "1"))
