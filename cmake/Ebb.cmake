@@ -29,8 +29,7 @@ if(EBB_SANITIZE)
     -fno-sanitize-recover=all)
   target_link_options(ebb_flags INTERFACE -fsanitize=${EBB_SANITIZE})
   if(EBB_SANITIZE MATCHES undefined)
-    # These look at every single access and make a quarter of the time to build. AddressSanitizer finds null pointers
-    # and what lies beyond an object by itself; what is misaligned works on the processors that we build for.
+    # These look at every single access and make a quarter of the time to build: docs/adr/0007.
     target_compile_options(ebb_flags INTERFACE -fno-sanitize=null,alignment,object-size)
   endif()
   # With a sanitizer g++ 12 takes parts of <regex> for uninitialised; the release build keeps the warning.
