@@ -12,7 +12,7 @@ constexpr double kGain = 0.003;  // 1 / kGain horizons without a miss widen alph
 constexpr double kMostAlpha = 0.5;
 constexpr double kLeastShareOfBudget = 0.05;
 
-// Loads of the window, one a cell: the largest seen in it.
+// Loads of the last five minutes, one a cell: the largest seen in it.
 constexpr double kCellMs = 5'000;
 constexpr std::size_t kCells = 64;
 std::int64_t cell_of(double ms) { return static_cast<std::int64_t>(ms / kCellMs); }
@@ -33,7 +33,7 @@ constexpr double kPriorCount = 20;
 
 constexpr double kLeastLoad = 0.25;  // below it swings do not shrink any further
 constexpr double kLeastScale = 1e-6;
-constexpr double kFirstScale = 0.05;  // of the load, to begin with
+constexpr double kFirstScale = 0.05;  // of the load, to begin with; a level begins with all of it
 
 constexpr double kHourMs = 3'600'000;
 constexpr double kDayMs = 24 * kHourMs;
@@ -57,9 +57,9 @@ constexpr std::array kKinds{
 };
 constexpr std::size_t kExperts = kKinds.size();
 constexpr double kCostHalfLifeMs = 12 * kHourMs;
-// A replica that is handed back and lent again loses its drain and its start, which is about two horizons: a new
+// A replica that is taken back and lent again loses its drain and its start, which is about two horizons: a new
 // prediction starts every quarter of one.
-constexpr double kHandedBack = 8;
+constexpr double kTakenBack = 8;
 // Cells at either end of those kept, between whose means the load climbs.
 constexpr std::size_t kClimbCells = 20;
 
@@ -68,22 +68,10 @@ double base_of(const Expert& expert, double location, double climb) {
   return expert.level ? 0 : location + expert.climb * climb;
 }
 
-/// A prediction whose horizon is not over.
-struct Pending {
-  double at_ms = -1;  ///< negative: none
-  double until_ms = 0;
-  double largest = 0;  ///< load since then
-  double location = 0;
-  double climb = 0;  ///< by which the load rises within the horizon if it goes on as within the window
-  double load = 0;
-  double bound = 0;                     ///< what was kept
-  std::array<double, kExperts> unit{};  ///< what each expert's score is counted in, in replicas
-};
-
 struct Learnt {
   double scale = 0;
   double cost = 0;
-  double bound = -1;  ///< what it asked for last; negative: nothing yet
+  double bound = -1;  ///< what it asked for last; negative: nothing since the last silence
   std::array<double, kBins> scores{};
 };
 
@@ -124,8 +112,21 @@ double kept(double span_ms, double half_life_ms) { return std::exp2(-span_ms / h
 
 }  // namespace
 
+/// A prediction whose horizon is not over.
+struct Conformal::Prediction {
+  double at_ms = -1;  ///< negative: none
+  double until_ms = 0;
+  double largest = 0;  ///< load since then
+  double location = 0;
+  double climb = 0;  ///< by which the load rises within the horizon if it goes on as in the cells; 0: it falls
+  double load = 0;
+  double bound = 0;                     ///< what was kept
+  std::array<double, kExperts> unit{};  ///< what each expert's score is counted in, in replicas
+};
+
 struct Conformal::Memory {
   double seen_ms = -1;  ///< newest reading; negative: none yet
+  double begun_ms = 0;  ///< first reading since the last silence, with which the cells were filled
   double next_ms = 0;   ///< no prediction before: a window is not full yet, or the newest one is young
   double log_alpha = 0;
   double lessons = 0;   ///< predictions whose horizon is over
@@ -133,15 +134,15 @@ struct Conformal::Memory {
   double misses = 0;    ///< among these
   double counted_ms = 0;
   std::array<double, kCells> cells{};
-  std::array<Pending, kPending> pending{};
+  std::array<Prediction, kPending> pending{};
   std::array<Learnt, kExperts> learnt{};
 
   /// Shows every number in the order in which it is kept.
   template <class F>
   void each(F&& number) {
-    for (double* n : {&seen_ms, &next_ms, &log_alpha, &lessons, &horizons, &misses, &counted_ms}) number(*n);
+    for (double* n : {&seen_ms, &begun_ms, &next_ms, &log_alpha, &lessons, &horizons, &misses, &counted_ms}) number(*n);
     for (double& n : cells) number(n);
-    for (Pending& p : pending) {
+    for (Prediction& p : pending) {
       for (double* n : {&p.at_ms, &p.until_ms, &p.largest, &p.location, &p.climb, &p.load, &p.bound}) number(*n);
       for (double& n : p.unit) number(n);
     }
@@ -208,7 +209,9 @@ void Conformal::take_in(Memory& memory, double load, double at_ms) const {
   const std::int64_t cell = cell_of(at_ms), before = cell_of(memory.seen_ms);
   if (memory.seen_ms < 0 || at_ms < memory.seen_ms || at_ms - memory.seen_ms > kLongestSilenceMs) {
     memory.cells.fill(load);
-    for (Pending& prediction : memory.pending) prediction.at_ms = -1;
+    for (Prediction& prediction : memory.pending) prediction.at_ms = -1;
+    for (Learnt& expert : memory.learnt) expert.bound = -1;
+    memory.begun_ms = at_ms;
     // Before a whole window was seen its largest load is a matter of luck: what came after would teach nonsense.
     memory.next_ms = memory.counted_ms = at_ms + static_cast<double>(window_.count());
   } else {
@@ -224,45 +227,70 @@ void Conformal::take_in(Memory& memory, double load, double at_ms) const {
     memory.learnt[i].scale = (kKinds[i].level ? 1 : kFirstScale) * power(largest, 1) / power(largest, kKinds[i].gamma);
 }
 
-/// Predictions whose horizon is over teach.
-void Conformal::learn(Memory& memory, double load, double at_ms) const {
-  for (Pending& prediction : memory.pending) {
-    if (prediction.at_ms < 0) continue;
-    if (at_ms <= prediction.until_ms) prediction.largest = std::max(prediction.largest, load);
-    if (at_ms < prediction.until_ms) continue;
-    const bool miss = prediction.largest > prediction.bound;
-    memory.lessons += 1;
-    memory.log_alpha = std::clamp(memory.log_alpha + kGain * (1 - (miss ? 1 / budget_ : 0)),
-                                  std::log(budget_ * kLeastShareOfBudget), std::log(kMostAlpha));
-    if (prediction.at_ms >= memory.counted_ms) {
-      memory.horizons += 1;
-      memory.misses += miss ? 1 : 0;
-      memory.counted_ms = prediction.until_ms;
-    }
-    const double share_ms = (prediction.until_ms - prediction.at_ms) / (kPending - 1);
-    for (std::size_t i = 0; i < kExperts; ++i) {
-      Learnt& expert = memory.learnt[i];
-      const Expert& kind = kKinds[i];
-      const double base = base_of(kind, prediction.location, prediction.climb);
-      const double asked = score_at(expert.scores, memory.alpha()) * prediction.unit[i];
-      const double bound = std::max(prediction.location, base + asked);
-      const double over = prediction.largest - bound;
-      const double handed_back = expert.bound < 0 ? 0 : std::max(bound - expert.bound, 0.0);
-      const double cost = (over > 0 ? over * (1 - budget_) : -over * budget_) + handed_back * kHandedBack * budget_;
-      expert.cost += (cost - expert.cost) * (1 - kept(share_ms, kCostHalfLifeMs));
-      expert.bound = bound;
-      const double keep = kept(share_ms, static_cast<double>(half_life_.count()));
-      for (double& count : expert.scores) count *= keep;
-      const double rise = prediction.largest - base;
-      // What the window covers asks for no level.
-      const bool covered = kind.level && prediction.largest <= prediction.location;
-      expert.scores[covered ? 0 : bin_of(rise / prediction.unit[i])] += 1;
-      const double swing = std::abs(rise) / power(prediction.load, kind.gamma);
-      const double stay = kept(share_ms, kind.half_life_ms);
-      expert.scale = stay * expert.scale + (1 - stay) * swing;
-    }
-    prediction.at_ms = -1;
+/// What is learnt from a prediction whose horizon is over.
+void Conformal::teach(Memory& memory, const Prediction& prediction) const {
+  const bool miss = prediction.largest > prediction.bound;
+  memory.lessons += 1;
+  memory.log_alpha = std::clamp(memory.log_alpha + kGain * (1 - (miss ? 1 / budget_ : 0)),
+                                std::log(budget_ * kLeastShareOfBudget), std::log(kMostAlpha));
+  if (prediction.at_ms >= memory.counted_ms) {
+    memory.horizons += 1;
+    memory.misses += miss ? 1 : 0;
+    memory.counted_ms = prediction.until_ms;
   }
+  const double share_ms = (prediction.until_ms - prediction.at_ms) / (kPending - 1);
+  for (std::size_t i = 0; i < kExperts; ++i) {
+    Learnt& expert = memory.learnt[i];
+    const Expert& kind = kKinds[i];
+    const double base = base_of(kind, prediction.location, prediction.climb);
+    // As it would ask from now on: alpha knows of this horizon already.
+    const double asked = score_at(expert.scores, memory.alpha()) * prediction.unit[i];
+    const double bound = std::max(prediction.location, base + asked);
+    const double over = prediction.largest - bound;
+    const double taken_back = expert.bound < 0 ? 0 : std::max(bound - expert.bound, 0.0);
+    const double cost = (over > 0 ? over * (1 - budget_) : -over * budget_) + taken_back * kTakenBack * budget_;
+    expert.cost += (cost - expert.cost) * (1 - kept(share_ms, kCostHalfLifeMs));
+    expert.bound = bound;
+    const double keep = kept(share_ms, static_cast<double>(half_life_.count()));
+    for (double& count : expert.scores) count *= keep;
+    const double rise = prediction.largest - base;
+    // What the window covers asks for no level.
+    const bool covered = kind.level && prediction.largest <= prediction.location;
+    expert.scores[covered ? 0 : bin_of(rise / prediction.unit[i])] += 1;
+    const double swing = std::abs(rise) / power(prediction.load, kind.gamma);
+    const double stay = kept(share_ms, kind.half_life_ms);
+    expert.scale = stay * expert.scale + (1 - stay) * swing;
+  }
+}
+
+/// The newest load enters the predictions under way. Those whose horizon it ends teach, the oldest first.
+void Conformal::learn(Memory& memory, double load, double at_ms) const {
+  for (Prediction& prediction : memory.pending) {
+    if (prediction.at_ms >= 0 && at_ms <= prediction.until_ms) prediction.largest = std::max(prediction.largest, load);
+  }
+  for (;;) {
+    Prediction* oldest = nullptr;
+    for (Prediction& prediction : memory.pending) {
+      if (prediction.at_ms < 0 || at_ms < prediction.until_ms) continue;
+      if (oldest == nullptr || prediction.at_ms < oldest->at_ms) oldest = &prediction;
+    }
+    if (oldest == nullptr) return;
+    teach(memory, *oldest);
+    oldest->at_ms = -1;
+  }
+}
+
+/// What the load gains within a horizon if it goes on as in the cells. Nothing before all of them were seen.
+double Conformal::climb(const Memory& memory, double horizon_ms) {
+  if (memory.seen_ms - memory.begun_ms < static_cast<double>(kCells) * kCellMs) return 0;
+  const std::int64_t newest = cell_of(memory.seen_ms);
+  double young = 0, old = 0;
+  for (std::size_t i = 0; i < kClimbCells; ++i) {
+    young += memory.cells[place_of(newest - static_cast<std::int64_t>(i))];
+    old += memory.cells[place_of(newest + 1 + static_cast<std::int64_t>(i))];  // the ring's oldest follows its newest
+  }
+  const double step = (young - old) / static_cast<double>(kClimbCells) / static_cast<double>(kCells - kClimbCells);
+  return std::max(0.0, step * horizon_ms / kCellMs);
 }
 
 Conformal::Forecast Conformal::forecast(const Memory& memory, double load, double horizon_ms) const {
@@ -272,13 +300,7 @@ Conformal::Forecast Conformal::forecast(const Memory& memory, double load, doubl
   for (std::int64_t cell = newest - cells; cell <= newest; ++cell) {
     out.location = std::max(out.location, memory.cells[place_of(cell)]);
   }
-  double young = 0, old = 0;
-  for (std::size_t i = 0; i < kClimbCells; ++i) {
-    young += memory.cells[place_of(newest - static_cast<std::int64_t>(i))];
-    old += memory.cells[place_of(newest + 1 + static_cast<std::int64_t>(i))];  // the ring's oldest follows its newest
-  }
-  const double step = (young - old) / static_cast<double>(kClimbCells) / static_cast<double>(kCells - kClimbCells);
-  out.climb = std::max(0.0, step * horizon_ms / kCellMs);
+  out.climb = climb(memory, horizon_ms);
   std::size_t best = 0;
   for (std::size_t i = 1; i < kExperts; ++i) {
     if (memory.learnt[i].cost < memory.learnt[best].cost) best = i;
@@ -311,7 +333,7 @@ CapacityProposal Conformal::propose(const CapacityInput& input) const {
   const Forecast ahead = forecast(memory, load.replicas, horizon_ms);
   if (fresh && at_ms >= memory.next_ms) {
     const auto free = std::find_if(memory.pending.begin(), memory.pending.end(),
-                                   [](const Pending& prediction) { return prediction.at_ms < 0; });
+                                   [](const Prediction& prediction) { return prediction.at_ms < 0; });
     if (free != memory.pending.end()) {
       *free = {at_ms, at_ms + horizon_ms, load.replicas, ahead.location, ahead.climb, load.replicas, ahead.bound, {}};
       for (std::size_t i = 0; i < kExperts; ++i) free->unit[i] = memory.unit_of(i, load.replicas);

@@ -8,16 +8,18 @@
 // horizon is over, learns from what came. Seven experts differ in where they start and in what a swing depends on:
 //
 //   base = location                 gamma 0, 1/2 and 1: swings do not grow with the load, do as a count's, or with it
-//   base = location + climb / 2     the same three; climb: what the load gains if it goes on as in the last 5 minutes
-//   base = 0, gamma = 0             a level: for loads that jump unannounced and fall back, on which all others chase
+//   base = location + climb / 2     the same three; climb: what it gains if it goes on as in the last 5 minutes
+//   base = 0, gamma = 0             a level: for loads that jump unannounced and fall back, where all others come late
+//   and stay
 //
 // scale is a mean of |largest load - base| / load^gamma (half-life a day; of the level an hour). Each expert keeps a
-// histogram of its scores, (largest load - base) / (scale x load^gamma), that forgets with `half_life`; q is its
-// quantile at 1 - alpha. Who costs least (mean, half-life 12 h) speaks:
+// histogram of its scores, (largest load - base) / (scale x load^gamma), of a level 0 where `location`
+// covered it, that forgets with `half_life`; q is its quantile at 1 - alpha. Who costs least (mean, half-life 12 h)
+// speaks:
 //
 //   cost = pinball loss at the budget + budget x 8 x the rise of the bound since the prediction before
 //
-// The second part is what harvest pays for a reserve that comes and goes: drain and start of every replica handed back.
+// The second part is what harvest pays for a reserve that comes and goes: drain and start of every replica taken back.
 //
 //   log alpha += kGain x (1 - miss / shortfall_budget)          after each horizon, within [budget / 20, 1/2]
 //
@@ -44,10 +46,13 @@ class Conformal final : public CapacityPolicy {
 
  private:
   struct Memory;
+  struct Prediction;
   struct Forecast;
   [[nodiscard]] Memory read(const PolicyMemory& memory) const;
   void take_in(Memory& memory, double load, double at_ms) const;
   void learn(Memory& memory, double load, double at_ms) const;
+  void teach(Memory& memory, const Prediction& prediction) const;
+  [[nodiscard]] static double climb(const Memory& memory, double horizon_ms);
   [[nodiscard]] Forecast forecast(const Memory& memory, double load, double horizon_ms) const;
 
   std::vector<SignalTarget> signals_{SignalTarget{}};

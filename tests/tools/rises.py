@@ -4,7 +4,8 @@
     tests/tools/rises.py TRACE.csv
 
 Reads a trace of rates (docs/backtest.md), scaled as in config/examples/bench.yaml: its peak needs 0.95 of 64 GPUs.
-A rise is a row above all of the five before it; it stays if the row after the next is still half of it above them.
+A rise is a row above all of the five before it by more than a threshold; it stays if the row after the next is still
+above them by more than half of that.
 """
 import csv
 import math
@@ -26,15 +27,17 @@ def main():
         raise SystemExit(__doc__)
     with open(sys.argv[1]) as file:
         rows = list(csv.DictReader(file))
-    if not rows or "time_s" not in rows[0]:
-        raise SystemExit(f"{sys.argv[1]}: no trace of rates")
+    if len(rows) < 10 or "time_s" not in rows[0]:
+        raise SystemExit(f"{sys.argv[1]}: no trace of rates, or a very short one")
     need = [float(row["requests_per_s"]) * (float(row["prompt_tokens_per_request"]) / PREFILL +
                                             float(row["output_tokens_per_request"]) / DECODE) for row in rows]
+    if max(need) <= 0:
+        raise SystemExit(f"{sys.argv[1]}: nothing but zeros")
     need = [value * GPUS / max(need) for value in need]
     step = float(rows[1]["time_s"]) - float(rows[0]["time_s"])
     print(f"{len(need)} rows of {step:.0f} s, on average {statistics.fmean(need):.1f} GPUs")
+    before = {i: max(need[i - 5:i]) for i in range(5, len(need) - 2)}
     for least in (10, 15, 20, 30, 40):
-        before = {i: max(need[i - 5:i]) for i in range(5, len(need) - 2)}
         rises = [i for i, most in before.items() if need[i] - most > least]
         stay = sum(1 for i in rises if need[i + 2] - before[i] > least / 2)
         words = f"more than {least} GPUs: {len(rises)} times, of which {stay} stay"
