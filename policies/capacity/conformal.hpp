@@ -9,12 +9,11 @@
 //
 //   base = location                 gamma 0, 1/2 and 1: swings do not grow with the load, do as a count's, or with it
 //   base = location + climb / 2     the same three; climb: what it gains if it goes on as in the last 5 minutes
-//   base = 0, gamma = 0             a level: for loads that jump unannounced and fall back, where all others come late
-//   and stay
+//   base = 0, gamma = 0             a level: for loads that jump unannounced and fall back
 //
 // scale is a mean of |largest load - base| / load^gamma (half-life a day; of the level an hour). Each expert keeps a
-// histogram of its scores, (largest load - base) / (scale x load^gamma), of a level 0 where `location`
-// covered it, that forgets with `half_life`; q is its quantile at 1 - alpha. Who costs least (mean, half-life 12 h)
+// histogram of its scores, (largest load - base) / (scale x load^gamma), that forgets with `half_life`; a horizon that
+// `location` covers scores 0 with the level. q is its quantile at 1 - alpha. Who costs least (mean, half-life 12 h)
 // speaks:
 //
 //   cost = pinball loss at the budget + budget x 8 x the rise of the bound since the prediction before
