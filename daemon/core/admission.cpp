@@ -3,7 +3,7 @@
 
 namespace ebb {
 
-Draft admission(Draft draft, const Input& in) {
+void admission(Draft& draft, const Input& in) {
   std::map<JobId, Replicas> serving;
   for (const Site& site : in.sites) {
     if (site.job != nullptr) serving[site.job->name].count += draft.of(site).counts.serving.count;
@@ -14,7 +14,6 @@ Draft admission(Draft draft, const Input& in) {
     draft.say(Stage::admission, "admission.limit", job.name.value,
               {{"serving", arg(serving[job.name])}, {"each", arg(job.rollouts_per_replica)}, {"limit", arg(limit)}});
   }
-  return draft;
 }
 
 }  // namespace ebb

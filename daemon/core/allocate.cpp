@@ -102,7 +102,7 @@ void share_pool(Draft& draft, const Pool& pool, Budget& budget) {
 
 }  // namespace
 
-Draft allocate(Draft draft, const Input& in) {
+void allocate(Draft& draft, const Input& in) {
   Budget budget;
   for (const JobConfig& job : in.config.jobs) {
     const Wanted wanted = wanted_by(draft, in, job);
@@ -114,7 +114,6 @@ Draft allocate(Draft draft, const Input& in) {
     budget.guarantee[job.name] = job.guarantee;
   }
   for (const Pool& pool : in.pools) share_pool(draft, pool, budget);
-  return draft;
 }
 
 }  // namespace ebb

@@ -63,6 +63,7 @@ void judge_world(Draft& draft, const Input& in, const Pool& pool) {
   const std::string& name = pool.config->name.value;
   Gpus overdue;
   for (const Site* site : pool.sites) {
+    if (draft.of(*site).counts.draining.count == 0) continue;
     for (const LeaseRef& ref : draft.of(*site).leases) {
       const bool late = ref.lease->phase == LeasePhase::draining && ref.lease->evicted;
       if (late && in.now > ref.lease->drain_deadline + in.config.tick) overdue += ref.lease->gpus;
@@ -83,13 +84,14 @@ void judge_world(Draft& draft, const Input& in, const Pool& pool) {
 
 }  // namespace
 
-Draft check(Draft draft, const Input& in) {
+void check(Draft& draft, const Input& in) {
   const std::size_t steps_before = draft.why.size();
   std::set<ReplicaId> starts, named;
   for (const Action& action : draft.plan.actions) {
     if (action.kind == ActionKind::start) starts.insert(action.replicas.begin(), action.replicas.end());
   }
-  std::vector<Held> held = held_without(draft, in, starts);
+  std::vector<Held> held;
+  if (!starts.empty()) held = held_without(draft, in, starts);
   Plan kept;
   for (const Action& action : draft.plan.actions) {
     if (action.kind == ActionKind::start) {
@@ -108,7 +110,6 @@ Draft check(Draft draft, const Input& in) {
   draft.plan = std::move(kept);
   for (const Pool& pool : in.pools) judge_world(draft, in, pool);
   if (draft.why.size() == steps_before) draft.say(Stage::check, "check.ok", "");
-  return draft;
 }
 
 }  // namespace ebb

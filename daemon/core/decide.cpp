@@ -10,7 +10,7 @@ namespace ebb {
 namespace {
 
 struct StageRun {
-  Draft (*run)(Draft, const Input&);
+  void (*run)(Draft&, const Input&);
 };
 
 /// The whole decision, in reading order. Guardrails and check are nobody's policy.
@@ -98,9 +98,10 @@ Decision decide(const Observation& seen, State state, const Config& config, Time
   Draft draft;
   draft.state = without_lapsed(std::move(state), now);
   ++draft.state.tick;
+  draft.why.reserve(32);  // a quiet tick says less
   draft.sites.resize(in.sites.size());
   draft.pools.resize(in.pools.size());
-  for (const StageRun& stage : kStages) draft = stage.run(std::move(draft), in);
+  for (const StageRun& stage : kStages) stage.run(draft, in);
   return decision_of(std::move(draft), in);
 }
 

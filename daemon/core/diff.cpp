@@ -81,7 +81,7 @@ void add_endings(Draft& draft, const Input& in, const std::vector<Action>& actio
 
 }  // namespace
 
-Draft diff(Draft draft, const Input& in) {
+void diff(Draft& draft, const Input& in) {
   for (const bool rl : {true, false}) {
     add_endings(draft, in, draft.evictions, "diff.evict", rl);
     add_endings(draft, in, draft.drains, "diff.drain", rl);
@@ -95,7 +95,6 @@ Draft diff(Draft draft, const Input& in) {
   for (const Pool& pool : in.pools) start_in(draft, in, pool, false, rooms[pool.index], left);
   if (left == 0) draft.say(Stage::diff, "diff.limited", "", {{"limit", arg(kMaxStarts)}});
   if (draft.plan.actions.empty()) draft.say(Stage::diff, "diff.nothing", "");
-  return draft;
 }
 
 }  // namespace ebb

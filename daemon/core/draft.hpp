@@ -24,7 +24,7 @@ struct Site {
   [[nodiscard]] const DeploymentId& id() const { return deployment->id; }
   [[nodiscard]] Gpus gpus(Replicas n) const { return n * deployment->gpus_per_replica; }
   /// Ebb starts and ends its replicas.
-  [[nodiscard]] bool ours() const { return job != nullptr || service->owner == Owner::ebb; }
+  [[nodiscard]] bool ours() const { return service == nullptr || service->owner == Owner::ebb; }
 };
 
 struct Pool {
@@ -97,6 +97,7 @@ struct Draft {
   std::vector<Action> drains, evictions;  ///< filled by leases
   std::map<JobId, int> admission;
   Plan plan;
+  bool orphans = false;  ///< a fleet shows replicas of no configured deployment
 
   [[nodiscard]] SiteDraft& of(const Site& site) { return sites[site.index]; }
   [[nodiscard]] const SiteDraft& of(const Site& site) const { return sites[site.index]; }
@@ -119,18 +120,18 @@ Gpus rl_gpus(const Draft& draft, const Pool& pool, bool active_only);
 const Override* override_for(const Draft& draft, const Site& site, OverrideKind kind);
 
 // The ten stages, in order; each has a file of its name.
-Draft freshness(Draft draft, const Input& in);
-Draft need(Draft draft, const Input& in);
-Draft reserve(Draft draft, const Input& in);
-Draft allocate(Draft draft, const Input& in);
-Draft guardrails(Draft draft, const Input& in);
-Draft leases(Draft draft, const Input& in);
-Draft snapshots(Draft draft, const Input& in);
-Draft admission(Draft draft, const Input& in);
-Draft diff(Draft draft, const Input& in);
-Draft check(Draft draft, const Input& in);
+void freshness(Draft& draft, const Input& in);
+void need(Draft& draft, const Input& in);
+void reserve(Draft& draft, const Input& in);
+void allocate(Draft& draft, const Input& in);
+void guardrails(Draft& draft, const Input& in);
+void leases(Draft& draft, const Input& in);
+void snapshots(Draft& draft, const Input& in);
+void admission(Draft& draft, const Input& in);
+void diff(Draft& draft, const Input& in);
+void check(Draft& draft, const Input& in);
 
 /// Part of freshness: what the fleets say of each replica moves its lease.
-Draft reconcile(Draft draft, const Input& in);
+void reconcile(Draft& draft, const Input& in);
 
 }  // namespace ebb

@@ -36,7 +36,7 @@ WorkloadSeen freshened(WorkloadSeen workload, Draft& draft, const Input& in, con
   return workload;
 }
 
-Draft read_fleets(Draft draft, const Input& in) {
+void read_fleets(Draft& draft, const Input& in) {
   for (const FleetConfig& fleet : in.config.fleets) {
     const auto found = in.seen.fleets.find(fleet.name);
     const Missing* missing = nullptr;
@@ -59,13 +59,12 @@ Draft read_fleets(Draft draft, const Input& in) {
     draft.say(Stage::freshness, "freshness.fleet", fleet.name.value, {{"why", missing->why}});
     draft.alarm("freshness.fleet", fleet.name.value);
   }
-  return draft;
 }
 
 }  // namespace
 
-Draft freshness(Draft draft, const Input& in) {
-  draft = read_fleets(std::move(draft), in);
+void freshness(Draft& draft, const Input& in) {
+  read_fleets(draft, in);
   bool all_seen = true;
   for (const Site& site : in.sites) {
     if (site.service == nullptr) continue;
@@ -74,9 +73,8 @@ Draft freshness(Draft draft, const Input& in) {
     WorkloadSeen workload = seen == in.seen.workloads.end() ? WorkloadSeen{} : seen->second;
     draft.of(site).workload = freshened(std::move(workload), draft, in, site.id());
   }
-  draft = reconcile(std::move(draft), in);
+  reconcile(draft, in);
   if (draft.why.empty() && all_seen) draft.say(Stage::freshness, "freshness.ok", "");
-  return draft;
 }
 
 }  // namespace ebb

@@ -119,7 +119,7 @@ Gpus lendable(Draft& draft, const Input& in, const Pool& pool) {
   GrowthProposal proposal =
       pool.config->growth->propose({pool.config->name, draft.pools[pool.index].slack, start_up, drain, memory, in.now});
   memory = std::move(proposal.memory);
-  draft.why.insert(draft.why.end(), proposal.why.begin(), proposal.why.end());
+  std::move(proposal.why.begin(), proposal.why.end(), std::back_inserter(draft.why));
   return proposal.lendable;
 }
 
@@ -169,12 +169,11 @@ void guard_production(Draft& draft, const Site& site) {
 
 }  // namespace
 
-Draft guardrails(Draft draft, const Input& in) {
+void guardrails(Draft& draft, const Input& in) {
   for (const Pool& pool : in.pools) guard_pool(draft, in, pool);
   for (const Site& site : in.sites) {
     if (site.service != nullptr && site.ours()) guard_production(draft, site);
   }
-  return draft;
 }
 
 }  // namespace ebb

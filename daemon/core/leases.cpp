@@ -59,6 +59,7 @@ Gpus waited_for(const Draft& draft, const Pool& pool) {
   for (const Site* site : pool.sites) {
     const SiteDraft& mine = draft.of(*site);
     if (site->job != nullptr) {
+      if (mine.counts.draining.count == 0) continue;
       for (const LeaseRef& ref : mine.leases) {
         if (ref.lease->phase == LeasePhase::draining && ref.lease->evicted) leaving += ref.lease->gpus;
       }
@@ -175,13 +176,19 @@ void harden(Draft& draft, const Input& in, const Site& site, Action& drain, Acti
   }
 }
 
+/// Nobody starts or leaves, and nobody has to.
+bool at_rest(const SiteDraft& site) {
+  const Counts& counts = site.counts;
+  return (counts.starting + counts.draining + counts.lost).count == 0 && site.target >= counts.active();
+}
+
 }  // namespace
 
-Draft leases(Draft draft, const Input& in) {
+void leases(Draft& draft, const Input& in) {
   std::vector<Gpus> waited;
   for (const Pool& pool : in.pools) waited.push_back(waited_for(draft, pool));
   for (const Site& site : in.sites) {
-    if (!site.ours()) continue;
+    if (!site.ours() || at_rest(draft.of(site))) continue;
     Action drain = action_for(draft, site, ActionKind::drain, in.now + site.deployment->drain_timeout);
     Action evict = action_for(draft, site, ActionKind::evict, in.now);
     end_slow_starts(draft, in, site, evict);
@@ -194,7 +201,6 @@ Draft leases(Draft draft, const Input& in) {
     if (!evict.replicas.empty()) draft.evictions.push_back(std::move(evict));
     draft.of(site).count();
   }
-  return draft;
 }
 
 }  // namespace ebb

@@ -39,7 +39,7 @@ CapacityProposal proposal_of(Draft& draft, const Input& in, const Site& site, co
                             .now = in.now,
                             .advice = workload.advice};
   CapacityProposal proposal = site.service->capacity->propose(input);
-  draft.why.insert(draft.why.end(), proposal.why.begin(), proposal.why.end());
+  std::move(proposal.why.begin(), proposal.why.end(), std::back_inserter(draft.why));
   return proposal;
 }
 
@@ -95,7 +95,7 @@ Replicas with_owner_and_bounds(Draft& draft, const Site& site, Replicas need) {
 
 }  // namespace
 
-Draft need(Draft draft, const Input& in) {
+void need(Draft& draft, const Input& in) {
   for (const Site& site : in.sites) {
     if (site.service == nullptr) continue;
     DeploymentMemory& memory = draft.state.deployments[site.id()];
@@ -117,7 +117,6 @@ Draft need(Draft draft, const Input& in) {
     memory.policy = std::move(proposal.memory);
     if (site.ours()) mine.target = wanted;
   }
-  return draft;
 }
 
 }  // namespace ebb

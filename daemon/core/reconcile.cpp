@@ -104,7 +104,10 @@ LeaseMap::iterator take_word(Draft& draft, const Input& in, const Site& site, co
   if (!leased && replica.phase == ReplicaPhase::gone) return found;  // ended and booked already
   if (!leased) found = leases.emplace_hint(found, replica.id, adopted(draft, in, replica));
   if (!take_in(draft, in, site, found->second, replica)) return leases.erase(found);
-  draft.of(site).leases.push_back({&found->first, &found->second, &replica});
+  std::vector<LeaseRef>& refs = draft.of(site).leases;
+  // Its share of all leases to begin with: growing from one on costs as much as looking at them.
+  if (refs.empty()) refs.reserve(leases.size() / in.sites.size() + 16);
+  refs.push_back({&found->first, &found->second, &replica});
   return found;
 }
 
@@ -114,6 +117,17 @@ bool shown_by(const FleetSeen& fleet, const ReplicaId& id) {
       std::lower_bound(fleet.replicas.begin(), fleet.replicas.end(), id,
                        [](const ReplicaSeen& seen, const ReplicaId& wanted) { return seen.id < wanted; });
   return found != fleet.replicas.end() && found->id == id;
+}
+
+/// Evicted long ago and still there: from here on its GPUs are nobody's to give.
+void give_up_the_stuck(SiteDraft& site, const Input& in) {
+  for (const LeaseRef& ref : site.leases) {
+    const Lease& lease = *ref.lease;
+    const bool stuck =
+        lease.phase == LeasePhase::draining && lease.evicted && in.now > lease.drain_deadline + in.config.lost_after;
+    if (stuck) advance(*ref.lease, LeaseEvent::stuck, in.now);
+  }
+  site.count();
 }
 
 /// Leases that no fleet mentioned: kept while their fleet is dark or they may still appear.
@@ -130,11 +144,17 @@ void keep_or_release(Draft& draft, const Input& in) {
     if (keep && !shown) draft.of(*site).leases.push_back({&lease->first, &lease->second, nullptr});
     lease = keep ? std::next(lease) : draft.state.leases.erase(lease);
   }
+  // What the fleets mentioned stood in the order of its names: a deployment's replicas come from one fleet.
+  const auto by_id = [](const LeaseRef& a, const LeaseRef& b) { return *a.id < *b.id; };
+  for (SiteDraft& site : draft.sites) {
+    if (!std::is_sorted(site.leases.begin(), site.leases.end(), by_id))
+      std::sort(site.leases.begin(), site.leases.end(), by_id);
+  }
 }
 
 }  // namespace
 
-Draft reconcile(Draft draft, const Input& in) {
+void reconcile(Draft& draft, const Input& in) {
   SiteCursor site_of(in);
   std::size_t mentioned = 0;
   auto last = draft.state.leases.end();
@@ -145,6 +165,7 @@ Draft reconcile(Draft draft, const Input& in) {
       // Of a deployment that left the config nothing is leased: production goes on serving, RL ends by its time to
       // live.
       const Site* site = site_of(replica.deployment);
+      draft.orphans = draft.orphans || site == nullptr;
       if (site == nullptr || draft.of(*site).dark || site->deployment->fleet != fleet.name) continue;
       last = take_word(draft, in, *site, replica, last);
     }
@@ -153,19 +174,9 @@ Draft reconcile(Draft draft, const Input& in) {
   // In a steady tick every lease was mentioned, and nothing is left to ask.
   if (mentioned != draft.state.leases.size()) keep_or_release(draft, in);
   for (SiteDraft& site : draft.sites) {
-    for (const LeaseRef& ref : site.leases) {
-      // Evicted long ago and still there: from here on its GPUs are nobody's to give.
-      const bool stuck = !site.dark && ref.lease->phase == LeasePhase::draining && ref.lease->evicted &&
-                         in.now > ref.lease->drain_deadline + in.config.lost_after;
-      if (stuck) advance(*ref.lease, LeaseEvent::stuck, in.now);
-    }
-    // Mostly they are: a deployment's replicas come from one fleet, in the order of their names.
-    const auto by_id = [](const LeaseRef& a, const LeaseRef& b) { return *a.id < *b.id; };
-    if (!std::is_sorted(site.leases.begin(), site.leases.end(), by_id))
-      std::sort(site.leases.begin(), site.leases.end(), by_id);
     site.count();
+    if (!site.dark && site.counts.draining.count > 0) give_up_the_stuck(site, in);
   }
-  return draft;
 }
 
 }  // namespace ebb

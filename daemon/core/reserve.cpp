@@ -8,7 +8,7 @@ namespace ebb {
 namespace {
 
 /// GPUs nobody can use: foreign processes, and replicas of deployments that left the config.
-Draft count_strangers(Draft draft, const Input& in) {
+void count_strangers(Draft& draft, const Input& in) {
   for (const FleetConfig& fleet : in.config.fleets) {
     const auto seen = in.seen.fleets.find(fleet.name);
     if (seen == in.seen.fleets.end() || !seen->second.known()) continue;
@@ -16,6 +16,7 @@ Draft count_strangers(Draft draft, const Input& in) {
         std::find_if(in.pools.begin(), in.pools.end(), [&](const Pool& p) { return p.config->name == fleet.pool; });
     PoolDraft& books = draft.pools[pool->index];
     books.strangers += seen->second.value().unusable;
+    if (!draft.orphans) continue;
     const DeploymentId* known = nullptr;  // the last one found: replicas of one deployment stand together
     for (const ReplicaSeen& replica : seen->second.value().replicas) {
       if (replica.phase == ReplicaPhase::gone || (known != nullptr && *known == replica.deployment)) continue;
@@ -28,7 +29,6 @@ Draft count_strangers(Draft draft, const Input& in) {
       draft.alarm("leases.orphan", pool->config->name.value);
     }
   }
-  return draft;
 }
 
 void keep_books(Draft& draft, const Pool& pool) {
@@ -70,10 +70,9 @@ void keep_books(Draft& draft, const Pool& pool) {
 
 }  // namespace
 
-Draft reserve(Draft draft, const Input& in) {
-  draft = count_strangers(std::move(draft), in);
+void reserve(Draft& draft, const Input& in) {
+  count_strangers(draft, in);
   for (const Pool& pool : in.pools) keep_books(draft, pool);
-  return draft;
 }
 
 }  // namespace ebb

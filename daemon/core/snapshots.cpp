@@ -5,9 +5,10 @@
 
 namespace ebb {
 
-Draft snapshots(Draft draft, const Input& in) {
+void snapshots(Draft& draft, const Input& in) {
   for (const Site& site : in.sites) {
     const bool loads = site.job != nullptr && site.job->snapshots.enabled;
+    if (!loads && draft.of(site).counts.starting.count == 0) continue;
     const auto known = loads ? in.seen.current.find(site.job->name) : in.seen.current.end();
     for (const LeaseRef& ref : draft.of(site).leases) {
       const bool has = !loads || (known != in.seen.current.end() && known->second.contains(*ref.id));
@@ -26,7 +27,6 @@ Draft snapshots(Draft draft, const Input& in) {
     }
     draft.of(site).count();
   }
-  return draft;
 }
 
 }  // namespace ebb

@@ -21,6 +21,11 @@ Gpus fill(Gpus room, const std::vector<Claim>& claims, const std::vector<Replica
     const std::size_t i = std::get<1>(poorest.top());
     poorest.pop();
     if (claims[i].gpus_per_replica > room) continue;  // too large for what is left; a smaller one may still fit
+    if (poorest.empty()) {                            // nobody to take turns with any more
+      const Replicas more = std::min(limits[i] - given[i], fitting(room, claims[i].gpus_per_replica));
+      given[i] = given[i] + more;
+      return room - more * claims[i].gpus_per_replica;
+    }
     room -= claims[i].gpus_per_replica;
     given[i] = given[i] + Replicas{1};
     offer(i);

@@ -183,9 +183,12 @@ void Conformal::options(OptionVisitor& visitor) {
 }
 
 std::size_t Conformal::memory_size() const {
-  std::size_t count = 0;
-  Memory().each([&](double&) { ++count; });
-  return count;
+  static const std::size_t k_size = [] {
+    std::size_t count = 0;
+    Memory().each([&](double&) { ++count; });
+    return count;
+  }();
+  return k_size;
 }
 
 Conformal::Memory Conformal::read(const PolicyMemory& memory) const {
@@ -359,8 +362,9 @@ CapacityProposal Conformal::propose(const CapacityInput& input) const {
                         {"horizons", static_cast<std::int64_t>(memory.horizons)}}});
   }
   out.memory.version = kMemoryVersion;
-  out.memory.numbers.reserve(memory_size());
-  memory.each([&](double& number) { out.memory.numbers.push_back(number); });
+  out.memory.numbers.resize(memory_size());
+  auto next = out.memory.numbers.begin();
+  memory.each([&](double& number) { *next++ = number; });
   return out;
 }
 

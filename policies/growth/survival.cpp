@@ -47,22 +47,28 @@ struct Learnt {
   void see(double slack, double now_s);
 };
 
-/// What ended idle intervals tell of those under way.
+/// What ended idle intervals tell of those under way. Asked of the oldest first, so that each answer goes on from the
+/// one before it: there may be as many levels as replicas, at every tick.
 class Outlook {
  public:
-  Outlook(const Learnt& learnt, double now_s) : learnt_(learnt), now_s_(now_s) {
+  Outlook(const Learnt& learnt, double now_s, double cost_s) : learnt_(learnt), now_s_(now_s), cost_s_(cost_s) {
     for (std::size_t i = kBins - 1; i-- > 0;) longer_[i] = longer_[i + 1] + learnt.ended[i + 1];
   }
-  /// That a level which has been free for so long stays free for another `cost_s`.
-  [[nodiscard]] double chance(double age_s, double cost_s) const;
+  /// That a level which has been free for so long stays free for another `cost_s`. No age may exceed the one before it.
+  [[nodiscard]] double chance(double age_s);
 
  private:
-  /// Weight of ended idle intervals that lasted longer than the age.
-  [[nodiscard]] double ended_after(double age_s) const;
+  /// Weight of ended idle intervals that lasted longer than the age. `bin` is the age's or a later one, and becomes
+  /// its.
+  [[nodiscard]] double ended_after(double age_s, std::size_t& bin) const;
 
   const Learnt& learnt_;
   double now_s_;
+  double cost_s_;
   std::array<double, kBins> longer_{};  ///< weight of the bins after each
+  std::size_t bin_ = kBins - 1;         ///< of the last age
+  std::size_t later_bin_ = kBins - 1;   ///< of the last age and the cost
+  std::size_t under_way_ = 0;           ///< rises older than the last age and the cost
 };
 
 constexpr std::size_t kHeader = 2 + kBins;
@@ -74,12 +80,15 @@ Learnt Learnt::read(const PolicyMemory& memory) {
   out.at_s = n[0];
   out.start_up_s = n[1];
   std::copy_n(n.begin() + 2, kBins, out.ended.begin());
+  out.rises.reserve((n.size() - kHeader) / 2 + 1);
   for (std::size_t i = kHeader; i < n.size(); i += 2) out.rises.push_back({n[i], n[i + 1]});
   return out;
 }
 
 PolicyMemory Learnt::written() const {
-  PolicyMemory out{kVersion, {at_s, start_up_s}};
+  PolicyMemory out{kVersion, {}};
+  out.numbers.reserve(kHeader + 2 * rises.size());
+  out.numbers = {at_s, start_up_s};
   out.numbers.insert(out.numbers.end(), ended.begin(), ended.end());
   for (const Rise& rise : rises) {
     out.numbers.push_back(rise.top);
@@ -115,20 +124,19 @@ void Learnt::see(double slack, double now_s) {
   rises.push_back({slack, now_s});
 }
 
-double Outlook::ended_after(double age_s) const {
-  const std::size_t own = bin_of(age_s);
-  if (own + 1 == kBins) return 0;
+double Outlook::ended_after(double age_s, std::size_t& bin) const {
+  while (bin > 0 && kBegins[bin] > age_s) --bin;
+  if (bin + 1 == kBins) return 0;
   // Within a bin lengths are taken to be spread evenly: the oldest bins are hours wide, a start takes minutes.
-  const double part = (kBegins[own + 1] - age_s) / (kBegins[own + 1] - kBegins[own]);
-  return longer_[own] + learnt_.ended[own] * part;
+  const double part = (kBegins[bin + 1] - age_s) / (kBegins[bin + 1] - kBegins[bin]);
+  return longer_[bin] + learnt_.ended[bin] * part;
 }
 
-double Outlook::chance(double age_s, double cost_s) const {
-  // The oldest come first.
-  const auto younger = std::partition_point(learnt_.rises.begin(), learnt_.rises.end(),
-                                            [&](const Rise& rise) { return now_s_ - rise.at_s > age_s + cost_s; });
-  const auto under_way = static_cast<double>(younger - learnt_.rises.begin());
-  return (ended_after(age_s + cost_s) + under_way + 1) / (ended_after(age_s) + under_way + 1);
+double Outlook::chance(double age_s) {
+  const double later_s = age_s + cost_s_;
+  while (under_way_ < learnt_.rises.size() && now_s_ - learnt_.rises[under_way_].at_s > later_s) ++under_way_;
+  const auto under_way = static_cast<double>(under_way_);
+  return (ended_after(later_s, later_bin_) + under_way + 1) / (ended_after(age_s, bin_) + under_way + 1);
 }
 
 }  // namespace
@@ -149,12 +157,12 @@ GrowthProposal Survival::propose(const GrowthInput& input) const {
 
   const double cost_s = learnt.start_up_s + seconds(input.drain);
   GrowthProposal out{Gpus{0}, {}, {}};
-  const Outlook outlook(learnt, now_s);
+  Outlook outlook(learnt, now_s, cost_s);
   double chance = 1;
   double age_s = 0;
   for (const Rise& rise : learnt.rises) {
     age_s = now_s - rise.at_s;
-    chance = outlook.chance(age_s, cost_s);
+    chance = outlook.chance(age_s);
     if (chance < confidence_) break;
     out.lendable = Gpus{static_cast<int>(rise.top)};
   }
