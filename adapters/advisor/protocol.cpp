@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "daemon/model/json.hpp"
+#include "daemon/model/json_text.hpp"
 
 namespace ebb::advisor {
 namespace {
@@ -29,7 +30,7 @@ std::string tidied(std::string text, std::size_t most) {
   return text;
 }
 
-std::string dumped(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"; }
+std::string line_of(const json& value) { return json_text(value) + "\n"; }
 
 /// An object of our version, or what is wrong with the line.
 Result<json> line_from(std::string_view line) {
@@ -93,7 +94,7 @@ std::string question_line(std::uint64_t seq, const AdviceQuestion& question) {
   out["expected"] = question.expected;
   out["signals"] = json::object();
   for (const auto& [name, signal] : question.signals) out["signals"][name] = to_json(signal);
-  return dumped(out);
+  return line_of(out);
 }
 
 std::string answer_line(const Answer& answer) {
@@ -106,7 +107,7 @@ std::string answer_line(const Answer& answer) {
   } else {
     out["error"] = answer.advice.error().what;
   }
-  return dumped(out);
+  return line_of(out);
 }
 
 Result<Answer> answer_from(std::string_view line) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "adapters/http/json_answer.hpp"
+#include "daemon/model/json_text.hpp"
 
 namespace ebb::coreweave {
 
@@ -52,7 +53,10 @@ std::string conditions_text(const json& object) {
     const std::string message = excerpt(text_of(one, "message"));
     if (text_of(one, "status") != "False" || (reason.empty() && message.empty())) continue;
     const bool both = !reason.empty() && !message.empty();
-    out += (out.empty() ? "" : "; ") + reason + (both ? ": " : "") + message;
+    out += out.empty() ? "" : "; ";
+    out += reason;
+    out += both ? ": " : "";
+    out += message;
   }
   return excerpt(out);
 }
@@ -86,9 +90,9 @@ Result<HotLoadSeen> hot_load_of(const json& object) {
 std::string token_of(const json& object) { return text_of(object, "nextPageToken"); }
 
 struct Code {
-  int number;
-  const char* word;
-  ErrorCode means;
+  int number = 0;
+  const char* word = "";
+  ErrorCode means = ErrorCode::internal;
   Refusal refusal = Refusal::none;
 };
 // google.rpc codes. A refusal that may pass with time is `exhausted`.
@@ -170,7 +174,7 @@ Result<std::string> create_body(const LoadOrder& order, const std::string& deplo
   if (said.kind == SnapshotKind::incremental) {
     body["incrementalSnapshotMetadata"]["previousSnapshotIdentity"] = said.parent.value;
   }
-  return body.dump(-1, ' ', false, json::error_handler_t::replace);
+  return json_text(body);
 }
 
 Result<HotLoadSeen> hot_load_from(std::string_view body) {

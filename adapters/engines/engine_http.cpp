@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "adapters/http/auth.hpp"
+#include "daemon/model/json_text.hpp"
 
 namespace ebb {
 namespace {
@@ -50,13 +51,13 @@ awaitable<Result<EngineAnswer>> EngineHttp::get(std::string url, TimePoint deadl
 
 awaitable<Result<EngineAnswer>> EngineHttp::post(std::string url, json body, TimePoint deadline) const {
   std::string method = "POST";
-  std::string text = body.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text = json_text(body);
   co_return co_await send(std::move(method), std::move(url), std::move(text), deadline);
 }
 
 awaitable<Result<EngineAnswer>> EngineHttp::put(std::string url, json body, TimePoint deadline) const {
   std::string method = "PUT";
-  std::string text = body.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text = json_text(body);
   co_return co_await send(std::move(method), std::move(url), std::move(text), deadline);
 }
 
@@ -92,7 +93,7 @@ std::string reason_of(const EngineAnswer& answer) {
     const auto error = answer.body.find("error");
     if (error != answer.body.end() && error->is_object() && error->contains("message")) {
       const json& message = error->at("message");
-      return message.is_string() ? message.get<std::string>() : message.dump();
+      return message.is_string() ? message.get<std::string>() : json_text(message);
     }
   }
   return answer.text.substr(0, std::min(answer.text.find('\n'), kReasonMax));

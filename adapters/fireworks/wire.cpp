@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "adapters/http/json_answer.hpp"
+#include "daemon/model/json_text.hpp"
 
 namespace ebb::fireworks {
 
@@ -106,7 +107,7 @@ Result<std::string> signal_body(const LoadOrder& order, const SignalStyle& style
                  false};
   }
   if (!said.ignored_options.empty()) body["validation"]["extra_fields_ignore"] = said.ignored_options;
-  return body.dump(-1, ' ', false, json::error_handler_t::replace);
+  return json_text(body);
 }
 
 Result<std::vector<Replica>> replicas_from(std::string_view body, const std::string& deployment,

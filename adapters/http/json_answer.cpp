@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "adapters/exposition/utf8.hpp"
+#include "daemon/model/json_text.hpp"
 
 namespace ebb::answer {
 
@@ -47,7 +48,7 @@ std::string error_text(std::string_view body) {
     return excerpt(message->get_ref<const std::string&>());
   }
   if (said.is_string()) return excerpt(said.get_ref<const std::string&>());
-  return excerpt(said.dump(-1, ' ', false, json::error_handler_t::replace));
+  return excerpt(json_text(said));
 }
 
 std::string UniqueNames::next(const std::string& name) {

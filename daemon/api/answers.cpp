@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "daemon/model/json_text.hpp"
+
 namespace ebb {
 namespace {
 
@@ -27,12 +29,10 @@ int status_of(ErrorCode code) {
 
 }  // namespace
 
-std::string dumped(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
 Response json_response(const json& value, int status) {
   Response response;
   response.status = status;
-  response.body = dumped(value);
+  response.body = json_text(value);
   return response;
 }
 

@@ -9,9 +9,6 @@
 
 namespace ebb {
 
-/// JSON whose strings may hold anything: bytes that are no UTF-8 become U+FFFD instead of an exception.
-std::string dumped(const nlohmann::json& value);
-
 Response json_response(const nlohmann::json& value, int status = 200);
 Response text_response(std::string text, int status = 200);
 

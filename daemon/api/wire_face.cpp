@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "daemon/api/answers.hpp"
+#include "daemon/model/json_text.hpp"
 #include "daemon/model/weights.hpp"
 
 namespace ebb {
@@ -28,7 +29,7 @@ const json& object_of(const json& value, const std::string& path, const std::set
   for (const auto& [name, field] : value.items()) {
     if (known.contains(name)) continue;
     const std::string where = path.empty() ? name : path + "." + name;
-    const std::string shown = field.is_boolean() ? (field.get<bool>() ? "True" : "False") : dumped(field);
+    const std::string shown = field.is_boolean() ? (field.get<bool>() ? "True" : "False") : json_text(field);
     throw Refused("Extra inputs are not permitted, field: '" + where.substr(0, kTextMax) +
                   "', value: " + shown.substr(0, kTextMax));
   }
@@ -42,7 +43,7 @@ std::string text_of(const json& object, const char* name, bool required) {
     return "";
   }
   if (!at->is_string()) throw Refused(std::string("Input should be a valid string, field: '") + name + "'");
-  const auto text = at->get<std::string>();
+  auto text = at->get<std::string>();
   const bool plain =
       std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
   if (text.size() > kTextMax || !plain) throw Refused(std::string("String is not acceptable, field: '") + name + "'");
@@ -61,7 +62,7 @@ void take_increment(const json& value, Publication& said) {
 /// A word, or what older clients send: true for all, false for none.
 std::string reset_of(const json& value) {
   if (value.is_boolean()) return to_string(value.get<bool>() ? ResetCache::all : ResetCache::none);
-  const std::string word = value.is_string() ? value.get<std::string>() : "";
+  std::string word = value.is_string() ? value.get<std::string>() : "";
   if (!reset_cache_from(word)) {
     throw Refused("Input should be 'all', 'new_session' or 'none', field: 'reset_prompt_cache'");
   }
@@ -137,7 +138,7 @@ Response as_wire(Response response) {
   json body = json::object();
   body["error"] = std::move(error);
   response.content_type = "application/json";
-  response.body = dumped(body);
+  response.body = json_text(body);
   return response;
 }
 

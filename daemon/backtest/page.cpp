@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/backtest/backtest.hpp"
+#include "daemon/model/json_text.hpp"
 
 namespace ebb::backtest {
 namespace {
@@ -80,7 +81,7 @@ std::string page(const Comparison& comparison, const ChartLibrary& chart) {
   for (const RunResult& run : comparison.runs) {
     runs.push_back({{"name", run.name}, {"rows", curve_of(comparison.world, run)}});
   }
-  std::string data = nlohmann::json{{"gpus", comparison.world.pool().gpus.count}, {"runs", runs}}.dump();
+  std::string data = json_text({{"gpus", comparison.world.pool().gpus.count}, {"runs", runs}});
   // A policy may be called what it likes, but not end the element.
   for (std::size_t at = 0; (at = data.find("</", at)) != std::string::npos; at += 3) data.replace(at, 2, "<\\/");
   return fmt::format(

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/backtest/backtest.hpp"
+#include "daemon/model/json_text.hpp"
 
 namespace ebb::backtest {
 namespace {
@@ -80,7 +81,7 @@ std::string json(const Comparison& comparison) {
                            {"seed", comparison.seed},
                            {"config_hash", comparison.config_hash},
                            {"policies", policies}};
-  return out.dump(2) + "\n";
+  return json_lines(out) + "\n";
 }
 
 }  // namespace ebb::backtest

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "daemon/ctl/table.hpp"
+#include "daemon/model/json_text.hpp"
 
 namespace ebb::ctl {
 namespace {
@@ -55,7 +56,7 @@ Reply Client::send(const std::string& method, const std::string& path, const nlo
   if (!token_.empty()) request.headers["Authorization"] = "Bearer " + token_;
   if (!body.is_null()) {
     request.headers["Content-Type"] = "application/json";
-    request.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    request.body = json_text(body);
   }
   std::optional<Result<HttpResponse>> answer;
   boost::asio::co_spawn(io_, ask(http_, std::move(request), answer), [](std::exception_ptr failure) {

@@ -7,6 +7,7 @@
 
 #include "daemon/ctl/show.hpp"
 #include "daemon/ctl/table.hpp"
+#include "daemon/model/json_text.hpp"
 
 namespace ebb::ctl {
 namespace {
@@ -18,7 +19,7 @@ int fail(const Output& output, const Reply& reply) {
   return reply.exit;
 }
 
-std::string indented(const json& body) { return body.dump(2, ' ', false, json::error_handler_t::replace) + "\n"; }
+std::string indented(const json& body) { return json_lines(body) + "\n"; }
 
 /// Shows a good answer. An answer that lacks a field comes from a daemon of another version.
 int shown(const Output& output, const json& body, Show show) {
@@ -50,7 +51,7 @@ std::string show_override(const json& body, bool) {
 
 std::string show_demand(const json& body, bool) {
   const char* unit = body.contains("replicas") ? "replicas" : "rollouts";
-  return harmless("job " + body.at("job").get<std::string>() + " asks for " + body.at(unit).dump() + " " + unit +
+  return harmless("job " + body.at("job").get<std::string>() + " asks for " + json_text(body.at(unit)) + " " + unit +
                   " until " + body.at("expires_at").get<std::string>()) +
          "\n";
 }
@@ -183,7 +184,7 @@ int top_command(Client& client, const Output& output, const TopOptions& options)
       if (!output.terminal || options.count > 0) return fail(output, reply);
       output.out << coloured(reply.problem, Colour::bad, output.colours) << "\n";
     } else {
-      output.out << (output.json ? reply.body.dump() + "\n" : reply.body.get<std::string>());
+      output.out << (output.json ? json_text(reply.body) + "\n" : reply.body.get<std::string>());
     }
     if (output.terminal && !output.json) output.out << "\033[J";
     output.out.flush();

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/ctl/table.hpp"
+#include "daemon/model/json_text.hpp"
 
 namespace ebb::ctl {
 namespace {
@@ -23,8 +24,9 @@ std::string text(const json& object, const char* name) {
 
 /// Whole seconds say enough.
 std::string moment(const json& object, const char* name) {
-  const std::string iso = text(object, name);
-  return iso.size() == 24 ? iso.substr(0, 19) + "Z" : iso;
+  std::string iso = text(object, name);
+  if (iso.size() == 24) iso.replace(19, std::string::npos, "Z");
+  return iso;
 }
 
 Cell phase(const std::string& word) {
@@ -38,7 +40,7 @@ Cell phase(const std::string& word) {
 std::string size_text(std::int64_t bytes) {
   if (bytes == 0) return "-";
   static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double size = static_cast<double>(bytes);
+  auto size = static_cast<double>(bytes);
   std::size_t unit = 0;
   for (; size >= 1'024 && unit + 1 < std::size(kUnits); ++unit) size /= 1'024;
   return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", size, kUnits[unit]);
@@ -77,7 +79,7 @@ int wait_for(Client& client, const Output& output, const PublishOptions& options
     const bool moves = output.terminal && !output.json;
     if (moves) output.out << "\033[H\033[J" << show_progress(now, output.colours) << std::flush;
     if (!now.at("ended").get<bool>()) continue;
-    if (output.json) output.out << now.dump(2) << "\n";
+    if (output.json) output.out << json_lines(now) << "\n";
     if (!output.json && !moves) output.out << show_progress(now, output.colours);
     return text(now, "phase") == "serving" ? kOk : kRefused;
   }
@@ -140,7 +142,7 @@ int publish_command(Client& client, const Output& output, const PublishOptions& 
   try {
     if (options.wait) return wait_for(client, output, options);
     if (output.json) {
-      output.out << reply.body.dump(2) << "\n";
+      output.out << json_lines(reply.body) << "\n";
     } else {
       output.out << harmless(text(reply.body, "identity")) << " is " << harmless(text(reply.body, "phase")) << "\n";
     }
@@ -155,7 +157,7 @@ int reset_command(Client& client, const Output& output, const std::string& job) 
   if (reply.exit != kOk) return fail(output, reply);
   json done = json::object();
   done["reset"] = job;
-  output.out << (output.json ? done.dump(2)
+  output.out << (output.json ? json_lines(done)
                              : "the chain of " + harmless(job) + " is forgotten; the next snapshot must be full")
              << "\n";
   return kOk;

@@ -1,5 +1,6 @@
 #include "daemon/pull/index.hpp"
 
+#include "daemon/model/json_text.hpp"
 #include "daemon/pull/files.hpp"
 #include "daemon/pull/strict_json.hpp"
 
@@ -96,7 +97,7 @@ Result<std::string> index_with_version(std::string_view text, const std::string&
   json& metadata = (*read)["metadata"];
   if (!metadata.is_object()) metadata = json::object();
   metadata["version"] = version;
-  return dumped_json(*read);
+  return json_text(*read);
 }
 
 }  // namespace ebb::pull

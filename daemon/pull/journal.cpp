@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "daemon/model/json_text.hpp"
 #include "daemon/pull/strict_json.hpp"
 #include "daemon/shim/process_info.hpp"
 
@@ -61,7 +62,7 @@ bool has_size(const std::string& path, std::uint64_t size) {
   return !error && now == size;
 }
 
-std::string line_of(json value) { return dumped_json(value) + "\n"; }
+std::string line_of(json value) { return json_text(value) + "\n"; }
 std::string part_line(const std::string& name, std::uint64_t part) { return line_of({{"name", name}, {"part", part}}); }
 std::string whole_line(const std::string& name) { return line_of({{"name", name}, {"whole", true}}); }
 

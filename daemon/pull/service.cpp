@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "daemon/api/answers.hpp"
+#include "daemon/model/json_text.hpp"
 #include "daemon/ports/spawn.hpp"
 #include "daemon/pull/request.hpp"
 
@@ -87,21 +88,21 @@ std::optional<std::string> Service::state_text(const std::string& identity) cons
     json state = state_json(shelf_, identity, "ready");
     state["bytes_done"] = here->bytes();
     state["bytes_total"] = here->bytes();
-    return dumped(state);
+    return json_text(state);
   }
   for (const JobPtr& job : {current_, queued_}) {
     if (job == nullptr || job->identity() != identity) continue;
     json state = state_json(shelf_, identity, "pulling");
     state["bytes_done"] = job->progress.done.load();
     state["bytes_total"] = job->progress.total.load();
-    return dumped(state);
+    return json_text(state);
   }
   const auto failed = failed_.find(identity);
   if (failed == failed_.end()) return std::nullopt;
   json state = state_json(shelf_, identity, "failed");
   state["error"] = failed->second.what;
   state["retryable"] = failed->second.retryable;
-  return dumped(state);
+  return json_text(state);
 }
 
 Response Service::one(const std::string& identity) const {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "daemon/model/json_text.hpp"
 #include "daemon/pull/strict_json.hpp"
 
 namespace ebb::pull {
@@ -167,7 +168,7 @@ Result<std::string> Shelf::start_build(const std::string& identity) {
 void Shelf::drop_build(const std::string& identity) { throw_away(directory_ + kHome + "/build/" + identity); }
 
 Status Shelf::write_marker(const std::string& directory, const Complete& snapshot) const {
-  Status written = shim::replace_file(directory, kMarker, dumped_json(to_json(snapshot)) + "\n", shim::Sync::yes);
+  Status written = shim::replace_file(directory, kMarker, json_text(to_json(snapshot)) + "\n", shim::Sync::yes);
   if (written.ok()) ::chmod((directory + "/" + kMarker).c_str(), 0644);
   return written;
 }

@@ -51,6 +51,4 @@ Result<json> parse_strictly(std::string_view text, int depth_max) {
   }
 }
 
-std::string dumped_json(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
 }  // namespace ebb::pull

@@ -12,7 +12,4 @@ namespace ebb::pull {
 /// `invalid`: not JSON in UTF-8, a key twice in one object, or more than `depth_max` objects and lists in each other.
 Result<nlohmann::json> parse_strictly(std::string_view text, int depth_max);
 
-/// JSON whose strings may hold anything: bytes that are no UTF-8 become U+FFFD.
-std::string dumped_json(const nlohmann::json& value);
-
 }  // namespace ebb::pull

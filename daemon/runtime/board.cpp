@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/model/json.hpp"
+#include "daemon/model/json_text.hpp"
 #include "daemon/version.hpp"
 
 namespace ebb {
@@ -55,7 +56,7 @@ void Board::decided(const Observation& seen, const Decision& decision, Duration 
   log_decision(decision);
   systemd_.status("tick " + std::to_string(decision.tick) + ", " + std::to_string(decision.alarms.size()) + " alarms");
   telemetry_.decided(decision, seen, took);
-  if (!listeners_.empty()) publish("decision", to_json(decision).dump());
+  if (!listeners_.empty()) publish("decision", json_text(to_json(decision)));
 }
 
 void Board::finished(const Finished& action) {
@@ -64,7 +65,7 @@ void Board::finished(const Finished& action) {
   spdlog::log(well ? spdlog::level::info : spdlog::level::warn, "action={} outcome={} attempts={} detail=\"{}\"",
               outcome.action.value, to_string(outcome.kind), outcome.attempts, outcome.detail);
   telemetry_.outcome(action.action, outcome);
-  if (!listeners_.empty()) publish("outcome", to_json(outcome).dump());
+  if (!listeners_.empty()) publish("outcome", json_text(to_json(outcome)));
 }
 
 void Board::state_is(const State& state) { state_ = std::make_shared<const State>(state); }
@@ -74,7 +75,7 @@ void Board::ledger_is(const std::string& problem) {
     if (problem.empty())
       spdlog::info("ledger=ok");
     else
-      spdlog::error("ledger=failed problem=\"{}\" effect=\"only shrinking goes out\"", problem);
+      spdlog::error(R"(ledger=failed problem="{}" effect="only shrinking goes out")", problem);
   }
   ledger_problem_ = problem;
   telemetry_.ledger(problem.empty());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "daemon/model/json_text.hpp"
 #include "daemon/model/json_weights.hpp"
 #include "daemon/runtime/ledger_read.hpp"
 
@@ -12,9 +13,6 @@ namespace {
 using nlohmann::json;
 
 std::int64_t ms(TimePoint at) { return at.time_since_epoch().count(); }
-
-/// An engine's error text may hold bytes that are no UTF-8; they must not stop a record.
-std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 Status done_or(const Result<std::int64_t>& changed) {
   if (!changed.ok()) return changed.error();
@@ -26,7 +24,7 @@ Status write_state(Database& db, const WeightsRecord& record) {
       "INSERT INTO weights(job, at_ms, state) VALUES(?,?,?) ON CONFLICT(job) DO UPDATE SET at_ms = excluded.at_ms, "
       "state = excluded.state");
   if (!replace.ok()) return replace.error();
-  return done_or(replace->bind(record.job.value).bind(ms(record.at)).bind(text_of(to_json(record.state))).run());
+  return done_or(replace->bind(record.job.value).bind(ms(record.at)).bind(json_text(to_json(record.state))).run());
 }
 
 Status write_snapshot(Database& db, const JobId& job, const Snapshot& snapshot) {
@@ -37,7 +35,7 @@ Status write_snapshot(Database& db, const JobId& job, const Snapshot& snapshot) 
   if (!put.ok()) return put.error();
   put->bind(job.value).bind(snapshot.run).bind(snapshot.step).bind(snapshot.identity().value);
   put->bind(to_string(snapshot.said.kind)).bind(snapshot.said.parent.value).bind(snapshot.bytes);
-  put->bind(ms(snapshot.published_at)).bind(to_string(snapshot.phase)).bind(text_of(to_json(snapshot)));
+  put->bind(ms(snapshot.published_at)).bind(to_string(snapshot.phase)).bind(json_text(to_json(snapshot)));
   return done_or(put->run());
 }
 

@@ -4,6 +4,7 @@
 
 #include "daemon/model/json.hpp"
 #include "daemon/model/json_delta.hpp"
+#include "daemon/model/json_text.hpp"
 
 namespace ebb {
 namespace {
@@ -17,11 +18,8 @@ constexpr std::int64_t kBatch = 200;
 std::int64_t ms(TimePoint at) { return at.time_since_epoch().count(); }
 std::int64_t signed_of(std::uint64_t tick) { return static_cast<std::int64_t>(tick); }
 
-/// Words from outside (an engine's error text) may hold bytes that are no UTF-8; they must not stop a record.
-std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
 /// The sentences are rendered again when read; kept, they would be two thirds of the file.
-std::string text_of(const Decision& decision) { return text_of(to_json(decision, Sentences::without)); }
+std::string text_of(const Decision& decision) { return json_text(to_json(decision, Sentences::without)); }
 
 Status done_or(const Result<std::int64_t>& changed) {
   if (!changed.ok()) return changed.error();
@@ -52,7 +50,7 @@ Status insert_action(Database& db, const Decision& decision, const Action& actio
       .bind(signed_of(decision.tick))
       .bind(to_string(action.kind))
       .bind(action.deployment.value);
-  return done_or(insert->bind(ms(decision.at)).bind(text_of(to_json(action))).run());
+  return done_or(insert->bind(ms(decision.at)).bind(json_text(to_json(action))).run());
 }
 
 Status write_unmatched(Database& db, const Outcome& outcome) {
@@ -103,12 +101,12 @@ Status TickWriter::insert(Database& db, const TickRecord& tick, const std::strin
   if (!inputs.ok()) return inputs.error();
   inputs->bind(signed_of(decision.tick));
   if (!state.empty()) {
-    inputs->bind_packed(text_of(to_json(tick.seen))).bind_packed(text_of(to_json(tick.before)));
+    inputs->bind_packed(json_text(to_json(tick.seen))).bind_packed(json_text(to_json(tick.before)));
     inputs->bind_packed(state).bind_null();
   } else {
-    inputs->bind_packed(text_of(delta(last_->seen, tick.seen)));
-    inputs->bind_packed(text_of(delta(last_->next, tick.before)));
-    inputs->bind_packed(text_of(delta(tick.before, decision.next))).bind(signed_of(last_->tick));
+    inputs->bind_packed(json_text(delta(last_->seen, tick.seen)));
+    inputs->bind_packed(json_text(delta(last_->next, tick.before)));
+    inputs->bind_packed(json_text(delta(tick.before, decision.next))).bind(signed_of(last_->tick));
   }
   if (tick.config)
     inputs->bind(tick.config->hash);
@@ -126,7 +124,7 @@ Status TickWriter::insert_config(Database& db, const TickRecord& tick) {
 
 Status TickWriter::write(Database& db, TickRecord tick) {
   const bool whole = !last_ || tick.decision.tick % kFullEvery == 0;
-  const std::string state = whole ? text_of(to_json(tick.decision.next)) : std::string();
+  const std::string state = whole ? json_text(to_json(tick.decision.next)) : std::string();
   Status done = db.atomically([&]() -> Status {
     if (Status config = insert_config(db, tick); !config.ok()) return config;
     if (Status row = insert(db, tick, state); !row.ok()) return row;
@@ -155,7 +153,7 @@ Status write_outcomes(Database& db, const std::vector<Outcome>& outcomes) {
       if (!update.ok()) return update.error();
       update->bind(to_string(outcome.kind))
           .bind(ms(outcome.at))
-          .bind(text_of(to_json(outcome)))
+          .bind(json_text(to_json(outcome)))
           .bind(outcome.action.value);
       const Result<std::int64_t> changed = update->run();
       if (!changed.ok()) return changed.error();
@@ -170,7 +168,7 @@ Result<std::uint64_t> write_event(Database& db, const Event& event) {
   Result<Statement> insert =
       db.prepare("INSERT INTO events(at_ms, kind, subject, event) VALUES(?,?,?,?) RETURNING seq");
   if (!insert.ok()) return insert.error();
-  insert->bind(ms(event.at)).bind(event.kind).bind(event.subject).bind(text_of(to_json(event)));
+  insert->bind(ms(event.at)).bind(event.kind).bind(event.subject).bind(json_text(to_json(event)));
   const Result<bool> row = insert->step();
   if (!row.ok()) return row.error();
   const auto seq = static_cast<std::uint64_t>(insert->number(0));

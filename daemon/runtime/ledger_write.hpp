@@ -59,9 +59,9 @@ Result<std::uint64_t> write_event(Database& db, const Event& event);
 /// action, nor a decision since the last whole state.
 struct Retention {
   LedgerConfig config;
-  std::int64_t bytes_max;
-  TimePoint now;
-  std::uint64_t tick;
+  std::int64_t bytes_max = 0;
+  TimePoint now{};
+  std::uint64_t tick = 0;
 };
 /// One short step of cleaning up; true: there is more to do. Space goes back to the file system little by little.
 Result<bool> clean_up_a_little(Database& db, const Retention& retention);

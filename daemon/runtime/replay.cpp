@@ -10,6 +10,7 @@
 #include "daemon/core/decide.hpp"
 #include "daemon/model/json.hpp"
 #include "daemon/model/json_delta.hpp"
+#include "daemon/model/json_text.hpp"
 
 namespace ebb {
 namespace {
@@ -28,7 +29,7 @@ constexpr const char* kRows =
 Error unreadable(const std::string& why) { return {ErrorCode::malformed, why, false}; }
 
 std::string shortened(const json& value) {
-  std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text = json_text(value);
   if (text.size() > kValueMax) text = text.substr(0, kValueMax) + "...";
   return text;
 }
@@ -59,7 +60,7 @@ class Rows {
   State before, after;
 
   Status read(const Statement& row) {
-    const Status done = take(row);
+    Status done = take(row);
     if (done.ok())
       tick_ = row.number(kTick);
     else
@@ -152,7 +153,7 @@ class Replay {
     Decision decision = decide(rows_.seen, rows_.before, config, at);
     decision.early = recorded.value("early", false);  // said by the loop, which knows the cadence
     // Through text, as the record went: an error text of an engine may hold bytes that are no UTF-8.
-    const std::string now = to_json(decision, Sentences::without).dump(-1, ' ', false, json::error_handler_t::replace);
+    const std::string now = json_text(to_json(decision, Sentences::without));
     if (now == row.text(kDecision) && decision.next == rows_.after) {
       ++report_.same;
       return;

@@ -12,6 +12,7 @@
 #include "adapters/directory/directory_store.hpp"
 #include "adapters/http/curl_client.hpp"
 #include "adapters/s3/s3_store.hpp"
+#include "daemon/model/json_text.hpp"
 #include "daemon/ports/spawn.hpp"
 #include "daemon/runtime/store_verifier.hpp"
 #include "daemon/runtime/system_clock.hpp"
@@ -90,7 +91,7 @@ awaitable<void> main_of(json options, Words words, Clock& clock, HttpClient& htt
   const TimePoint deadline = begun + Duration{options.value("deadline_ms", 20'000)};
   json out = co_await ask(kept, options.value("adapter", false), std::move(words), clock, deadline);
   out["ms"] = (clock.now() - begun).count();
-  std::cout << out.dump(-1, ' ', false, json::error_handler_t::replace) << "\n";
+  std::cout << json_text(out) << "\n";
   io.stop();  // the deadlines of what has ended would keep it running
 }
 

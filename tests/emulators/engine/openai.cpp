@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "daemon/model/json_text.hpp"
 #include "tests/emulators/common/tokens.hpp"
 
 namespace ebb::emulator {
@@ -225,7 +226,7 @@ std::string render_usage(const AnswerFrame& frame, const Usage& usage) {
 
 std::string render_error(int status, const std::string& type, const std::string& message) {
   const json error{{"message", message}, {"type", type}, {"param", nullptr}, {"code", status}};
-  return json{{"error", error}}.dump(-1, ' ', false, json::error_handler_t::replace);
+  return json_text({{"error", error}});
 }
 
 std::string render_models(const std::string& model, int max_model_len, std::int64_t created,

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "daemon/model/json_text.hpp"
+
 namespace ebb::emulator {
 
 namespace {
@@ -67,7 +69,7 @@ std::string WeightCall::text(const std::string& key) const {
 awaitable<void> answer(std::shared_ptr<HttpReply> reply, int status, json body) {
   Headers headers;
   headers["content-type"] = "application/json";
-  std::string text = body.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text = json_text(body);
   co_await reply->send(status, std::move(headers), std::move(text));
 }
 
