@@ -63,7 +63,6 @@ void judge_world(Draft& draft, const Input& in, const Pool& pool) {
   const std::string& name = pool.config->name.value;
   Gpus overdue;
   for (const Site* site : pool.sites) {
-    if (draft.of(*site).counts.draining.count == 0) continue;
     for (const LeaseRef& ref : draft.of(*site).leases) {
       const bool late = ref.lease->phase == LeasePhase::draining && ref.lease->evicted;
       if (late && in.now > ref.lease->drain_deadline + in.config.tick) overdue += ref.lease->gpus;
@@ -87,11 +86,14 @@ void judge_world(Draft& draft, const Input& in, const Pool& pool) {
 void check(Draft& draft, const Input& in) {
   const std::size_t steps_before = draft.why.size();
   std::set<ReplicaId> starts, named;
+  bool any_start = false;
   for (const Action& action : draft.plan.actions) {
-    if (action.kind == ActionKind::start) starts.insert(action.replicas.begin(), action.replicas.end());
+    if (action.kind != ActionKind::start) continue;
+    any_start = true;
+    starts.insert(action.replicas.begin(), action.replicas.end());
   }
-  std::vector<Held> held;
-  if (!starts.empty()) held = held_without(draft, in, starts);
+  std::vector<Held> held;  // asked for starts only
+  if (any_start) held = held_without(draft, in, starts);
   Plan kept;
   for (const Action& action : draft.plan.actions) {
     if (action.kind == ActionKind::start) {

@@ -98,7 +98,7 @@ Decision decide(const Observation& seen, State state, const Config& config, Time
   Draft draft;
   draft.state = without_lapsed(std::move(state), now);
   ++draft.state.tick;
-  draft.why.reserve(32);  // a quiet tick says less
+  draft.why.reserve(32);  // what a quiet tick of a small site says
   draft.sites.resize(in.sites.size());
   draft.pools.resize(in.pools.size());
   for (const StageRun& stage : kStages) stage.run(draft, in);

@@ -68,7 +68,7 @@ struct LeaseRef {
 /// A deployment's part of the draft.
 struct SiteDraft {
   std::vector<LeaseRef> leases;  ///< sorted by id; they point into Draft::state
-  Counts counts;                 ///< of `leases`, as of the last `count`
+  Counts counts;                 ///< of `leases`; right when a stage begins: whoever moves a lease counts again
   bool dark = false;             ///< its fleet cannot be read
   WorkloadSeen workload;         ///< production: freshened
   Replicas held;                 ///< production: every phase, ours or not

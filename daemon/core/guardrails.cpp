@@ -1,5 +1,6 @@
 // Stage 5: what slows growth. Nothing here is pluggable, and nothing here can hold back a reclaim.
 #include <algorithm>
+#include <iterator>
 
 #include "daemon/core/draft.hpp"
 

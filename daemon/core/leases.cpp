@@ -176,7 +176,7 @@ void harden(Draft& draft, const Input& in, const Site& site, Action& drain, Acti
   }
 }
 
-/// Nobody starts or leaves, and nobody has to.
+/// Nobody starts, leaves or is lost, and nobody has to leave.
 bool at_rest(const SiteDraft& site) {
   const Counts& counts = site.counts;
   return (counts.starting + counts.draining + counts.lost).count == 0 && site.target >= counts.active();

@@ -1,6 +1,7 @@
 // Stage 2: how many replicas each production deployment needs. Its policy proposes; its owner's wish, its bounds and
 // what is unknown can only raise what is kept for it.
 #include <algorithm>
+#include <iterator>
 
 #include "daemon/core/draft.hpp"
 

@@ -105,7 +105,7 @@ LeaseMap::iterator take_word(Draft& draft, const Input& in, const Site& site, co
   if (!leased) found = leases.emplace_hint(found, replica.id, adopted(draft, in, replica));
   if (!take_in(draft, in, site, found->second, replica)) return leases.erase(found);
   std::vector<LeaseRef>& refs = draft.of(site).leases;
-  // Its share of all leases to begin with: growing from one on costs as much as looking at them.
+  // An even share of all leases: a list that doubles from one entry on is moved as often as it doubles.
   if (refs.empty()) refs.reserve(leases.size() / in.sites.size() + 16);
   refs.push_back({&found->first, &found->second, &replica});
   return found;
@@ -144,12 +144,6 @@ void keep_or_release(Draft& draft, const Input& in) {
     if (keep && !shown) draft.of(*site).leases.push_back({&lease->first, &lease->second, nullptr});
     lease = keep ? std::next(lease) : draft.state.leases.erase(lease);
   }
-  // What the fleets mentioned stood in the order of its names: a deployment's replicas come from one fleet.
-  const auto by_id = [](const LeaseRef& a, const LeaseRef& b) { return *a.id < *b.id; };
-  for (SiteDraft& site : draft.sites) {
-    if (!std::is_sorted(site.leases.begin(), site.leases.end(), by_id))
-      std::sort(site.leases.begin(), site.leases.end(), by_id);
-  }
 }
 
 }  // namespace
@@ -173,7 +167,11 @@ void reconcile(Draft& draft, const Input& in) {
   for (const SiteDraft& site : draft.sites) mentioned += site.leases.size();
   // In a steady tick every lease was mentioned, and nothing is left to ask.
   if (mentioned != draft.state.leases.size()) keep_or_release(draft, in);
+  const auto by_id = [](const LeaseRef& a, const LeaseRef& b) { return *a.id < *b.id; };
   for (SiteDraft& site : draft.sites) {
+    // Mostly they are: a deployment's replicas come from one fleet, which shows them in the order of their names.
+    if (!std::is_sorted(site.leases.begin(), site.leases.end(), by_id))
+      std::sort(site.leases.begin(), site.leases.end(), by_id);
     site.count();
     if (!site.dark && site.counts.draining.count > 0) give_up_the_stuck(site, in);
   }

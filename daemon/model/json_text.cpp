@@ -17,7 +17,10 @@ std::string dumped(const json& value, int indent = -1) {
 }
 
 void append(std::string& out, const std::string& words) {
-  const auto stands_as_it_is = [](char c) { return c >= ' ' && c != '"' && c != '\\'; };  // ASCII: others are negative
+  const auto stands_as_it_is = [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0x20 && byte < 0x80 && c != '"' && c != '\\';
+  };
   if (!std::all_of(words.begin(), words.end(), stands_as_it_is)) {
     out += dumped(words);
     return;

@@ -1,4 +1,4 @@
-// JSON as text, for everything that is written, sent or answered.
+// JSON as text, for what is recorded, sent or answered.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -58,8 +58,8 @@ class Outlook {
   [[nodiscard]] double chance(double age_s);
 
  private:
-  /// Weight of ended idle intervals that lasted longer than the age. `bin` is the age's or a later one, and becomes
-  /// its.
+  /// Weight of ended idle intervals that lasted longer than the age. `bin`: in, one no earlier than the age's; out, the
+  /// age's.
   [[nodiscard]] double ended_after(double age_s, std::size_t& bin) const;
 
   const Learnt& learnt_;
@@ -82,6 +82,9 @@ Learnt Learnt::read(const PolicyMemory& memory) {
   std::copy_n(n.begin() + 2, kBins, out.ended.begin());
   out.rises.reserve((n.size() - kHeader) / 2 + 1);
   for (std::size_t i = kHeader; i < n.size(); i += 2) out.rises.push_back({n[i], n[i + 1]});
+  // Times that do not ascend were remembered by a version that a clock set back could confuse: they say nothing.
+  const auto older = [](const Rise& a, const Rise& b) { return a.at_s < b.at_s; };
+  if (!std::is_sorted(out.rises.begin(), out.rises.end(), older)) return {};
   return out;
 }
 

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace ebb::testing {
 namespace {
 
@@ -168,6 +170,29 @@ TEST(Decide, LostGpusAreNotLentAgain) {
   EXPECT_TRUE(alarms(d, "leases.lost"));
 }
 
+TEST(Decide, ALostReplicaIsToldOfAtEveryTick) {
+  const auto seen = [](double second) {
+    return Seen(second).chat(8).replica("c1", kChat).replicas("r", kRl, 6).replica("z", kRl, ReplicaPhase::lost);
+  };
+  const Config config = small_config();
+  Decision d = decide_on(seen(100), config);
+  for (const double second : {105.0, 110.0, 115.0}) {
+    d = decide_on(seen(second), config, d.next);
+    EXPECT_TRUE(says(d, "leases.lost")) << story(d);
+    EXPECT_TRUE(alarms(d, "leases.lost"));
+  }
+}
+
+TEST(Decide, AFleetMayShowItsReplicasInAnyOrder) {
+  const Config config = small_config();
+  const State before = decide_on(Seen(100).chat(8).replica("c1", kChat).replicas("r", kRl, 7), config).next;
+  const Seen seen = Seen(105).chat(8).replica("c1", kChat).replicas("r", kRl, 7, ReplicaPhase::lost);
+  Observation turned = seen.get();
+  std::vector<ReplicaSeen>& replicas = turned.fleets.at(kFleet).sample()->value.replicas;
+  std::reverse(replicas.begin(), replicas.end());
+  EXPECT_EQ(decide(turned, before, config, seen.now()), decide(seen.get(), before, config, seen.now()));
+}
+
 TEST(Decide, ForeignGpusAreNotLent) {
   const Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat).unusable(3), small_config());
   EXPECT_EQ(count_of(d, ActionKind::start, kRl), 4) << story(d);
@@ -270,6 +295,28 @@ TEST(Decide, ReplicasOfAnUnknownDeploymentCountAsTakenAndAreLeftAlone) {
   EXPECT_EQ(count_of(d, ActionKind::start, kRl), 6) << story(d);
   EXPECT_TRUE(alarms(d, "leases.orphan"));
   EXPECT_EQ(count_of(d, ActionKind::drain, DeploymentId("old@p")), 0);
+}
+
+TEST(Decide, AnOrphanIsFoundInWhateverFleetShowsIt) {
+  Config config = small_config();
+  FleetConfig second = config.fleets[0];
+  second.name = FleetId("g");
+  config.fleets.push_back(second);
+  const auto orphans = [&](ReplicaPhase phase, double taken_at) {
+    Seen seen(100);
+    seen.chat(8).replica("c1", kChat);
+    seen.raw().fleets[FleetId("g")] =
+        Sample<FleetSeen>{{{replica("x1", DeploymentId("old@p"), phase)}, {}}, at_second(taken_at)};
+    return decide_on(seen, config);
+  };
+  EXPECT_EQ(count_of(orphans(ReplicaPhase::ready, 100), ActionKind::start, kRl), 6);
+  EXPECT_TRUE(alarms(orphans(ReplicaPhase::ready, 100), "leases.orphan"));
+  EXPECT_EQ(count_of(orphans(ReplicaPhase::gone, 100), ActionKind::start, kRl), 7);
+  EXPECT_FALSE(alarms(orphans(ReplicaPhase::gone, 100), "leases.orphan"));
+  // What was shown last by a fleet that has gone silent holds its GPUs still.
+  const Decision stale = orphans(ReplicaPhase::ready, 10);
+  EXPECT_TRUE(alarms(stale, "leases.orphan")) << story(stale);
+  EXPECT_EQ(stale.pools.at(kPool).unusable, Gpus{1});
 }
 
 TEST(Decide, OneActionInFlightPerDeployment) {

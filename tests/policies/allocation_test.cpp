@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 #include "policies/allocation/max_min.hpp"
 #include "policies/allocation/priority.hpp"
 #include "policies/registry.hpp"
@@ -68,6 +71,42 @@ TEST(Priority, SharesAsTheTableSays) {
   };
   for (const Row& row : rows) {
     EXPECT_EQ(shared(row.slack, row.claims, PriorityAllocation{}), row.given) << row.what << ", line " << row.line;
+  }
+}
+
+/// The definition: the next replica goes to whoever has the fewest GPUs per weight and can still take one.
+std::vector<int> one_by_one(int room, const std::vector<Claim>& claims) {
+  std::vector<int> given(claims.size());
+  const auto turn = [&](const auto& limit) {
+    for (;;) {
+      std::size_t poorest = claims.size();
+      double least = 0;
+      for (std::size_t i = 0; i < claims.size(); ++i) {
+        const int each = claims[i].gpus_per_replica.count;
+        const double has = given[i] * each / claims[i].weight;
+        if (given[i] >= limit(claims[i]) || each > room) continue;
+        if (poorest == claims.size() || has < least) poorest = i, least = has;
+      }
+      if (poorest == claims.size()) return;
+      ++given[poorest];
+      room -= claims[poorest].gpus_per_replica.count;
+    }
+  };
+  turn([](const Claim& claim) { return std::min(claim.guarantee, claim.cap).count; });
+  turn([](const Claim& claim) { return claim.cap.count; });
+  return given;
+}
+
+TEST(MaxMin, GivesWhatTakingTurnsOneReplicaAtATimeGives) {
+  constexpr unsigned kSeed = 7;
+  std::minstd_rand random(kSeed);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same claims every time
+  const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+  for (int i = 0; i < 5'000; ++i) {
+    std::vector<Claim> claims;
+    for (int left = below(4); left >= 0; --left)
+      claims.push_back(claim(0.5 * (1 + below(6)), below(12), 1 + below(4), below(5)));
+    const int slack = below(60) - 5;
+    EXPECT_EQ(shared(slack, claims, MaxMin{}), one_by_one(slack, claims)) << "seed " << kSeed << ", claims " << i;
   }
 }
 

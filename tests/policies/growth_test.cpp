@@ -1,5 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
 #include "policies/growth/always.hpp"
 #include "policies/growth/survival.hpp"
 #include "policies/registry.hpp"
@@ -86,6 +91,61 @@ TEST(Survival, AFasterStartMakesShorterSlackWorthwhile) {
   }
   EXPECT_EQ(fast.at(6), 6);
   EXPECT_EQ(slow.at(6), 4);
+}
+
+/// What docs/policies.md says is lent, from what the policy remembers: time, start-up, the weight of ended intervals in
+/// 64 bins, and the slack under way as pairs of its top and the time since when it is free.
+int lent_by_the_formula(const std::vector<double>& numbers, double drain_s, double confidence) {
+  constexpr std::size_t kBins = 64, kFirst = 2 + kBins;
+  const double now_s = numbers[0], cost_s = numbers[1] + drain_s;
+  const auto begins = [](std::size_t bin) { return bin == 0 ? 0 : 5 * std::exp2(static_cast<double>(bin - 1) / 4); };
+  const auto ended_after = [&](double age_s) {
+    double longer = 0;
+    for (std::size_t bin = kBins - 1; bin > 0 && begins(bin) > age_s; --bin) longer += numbers[2 + bin];
+    for (std::size_t bin = 0; bin + 1 < kBins; ++bin) {
+      if (begins(bin + 1) <= age_s || (bin > 0 && begins(bin) > age_s)) continue;
+      longer += numbers[2 + bin] * (begins(bin + 1) - age_s) / (begins(bin + 1) - begins(bin));
+    }
+    return longer;
+  };
+  double lent = 0;
+  for (std::size_t i = kFirst; i < numbers.size(); i += 2) {
+    const double age_s = now_s - numbers[i + 1];
+    double under_way = 0;
+    for (std::size_t j = kFirst; j < numbers.size(); j += 2)
+      under_way += now_s - numbers[j + 1] > age_s + cost_s ? 1 : 0;
+    const double chance = (ended_after(age_s + cost_s) + under_way + 1) / (ended_after(age_s) + under_way + 1);
+    if (chance < confidence) break;
+    lent = numbers[i];
+  }
+  return static_cast<int>(lent);
+}
+
+TEST(Survival, LendsWhatTheFormulaSaysWhateverTheSlackDoes) {
+  constexpr unsigned kSeed = 3;
+  std::minstd_rand random(kSeed);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same walk every time
+  Pool pool;
+  int slack = 20, held_back = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    if (random() % 4 == 0) slack = std::clamp(slack + static_cast<int>(random() % 13) - 6, 0, 60);
+    if (random() % 500 == 0) pool.now += Duration{static_cast<std::int64_t>(random() % 8'000'000) - 4'000'000};
+    if (random() % 100 == 0) pool.start_up = Duration{static_cast<std::int64_t>(random() % 400) * 1'000};
+    const int lent = pool.at(slack);
+    ASSERT_EQ(lent, lent_by_the_formula(pool.memory.numbers, 60, 0.85)) << "seed " << kSeed << ", tick " << i;
+    held_back += lent < slack ? 1 : 0;
+  }
+  EXPECT_GT(held_back, 1'000) << "or the walk asks for nothing";
+}
+
+TEST(Survival, MemoryWhoseTimesDoNotAscendIsBegunAnew) {
+  Pool pool;
+  pool.hold(4, Duration{600'000});
+  pool.at(6);
+  std::vector<double>& numbers = pool.memory.numbers;
+  ASSERT_EQ(numbers.size(), 2U + 64 + 4);
+  std::swap(numbers[67], numbers[69]);
+  pool.at(6);
+  EXPECT_EQ(pool.memory.numbers.size(), 2U + 64 + 2) << "one level, free since now";
 }
 
 TEST(Survival, RemembersTheStartUpWhileNothingServes) {

@@ -13,6 +13,7 @@
 
 #include "daemon/core/decide.hpp"
 #include "daemon/model/json.hpp"
+#include "daemon/model/json_text.hpp"
 #include "daemon/ports/control.hpp"
 #include "daemon/ports/ledger.hpp"
 #include "tests/support/builders.hpp"
@@ -192,7 +193,7 @@ class Day {
     board.decision = std::make_shared<const Decision>(std::move(decision));
     board.reload.at = testing::kStart;
     board.ready = true;
-    control.publish("decision", to_json(*board.decision).dump());
+    control.publish("decision", json_text(to_json(*board.decision)));
   }
 
   std::shared_ptr<const Config> config_;
