@@ -112,8 +112,11 @@ Gpus lendable(Draft& draft, const Input& in, const Pool& pool) {
     if (site->job == nullptr) continue;
     drain = std::max(drain, site->deployment->drain_timeout);
     for (const LeaseRef& ref : draft.of(*site).leases) {
-      if (ref.lease->phase == LeasePhase::serving)
-        start_up = std::max(start_up, ref.lease->since - ref.lease->asked_at);
+      if (ref.lease->phase != LeasePhase::serving) continue;
+      // One that was adopted, or has loaded its weights again, serves since a moment ago and began long before: that is
+      // its age and no start-up. No start takes longer than its timeout.
+      const Duration took = ref.lease->since - ref.lease->asked_at;
+      if (took <= site->deployment->start_timeout) start_up = std::max(start_up, took);
     }
   }
   PolicyMemory& memory = draft.state.growth[pool.config->name];

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "daemon/backtest/backtest.hpp"
+#include "policies/registry.hpp"
 #include "tests/runtime/temp_dir.hpp"
 
 namespace ebb::backtest {
@@ -98,11 +99,20 @@ TEST_F(CommandTest, ThePageNeedsNothingFromOutside) {
   EXPECT_THAT(page, Not(HasSubstr("<link")));
 }
 
+TEST_F(CommandTest, EveryBuiltInPolicyThatAsksNobodyRunsWithItsDefaults) {
+  for (const std::string_view name : capacity_policies()) {
+    if (make_capacity(name)->adviser()) continue;
+    options_.policies = {std::string(name)};
+    EXPECT_EQ(run(), 0) << name << ": " << err_.str();
+  }
+}
+
 TEST_F(CommandTest, SaysWhatIsWrongAndHowToMendIt) {
   options_.policies = {"conforml"};
   EXPECT_EQ(run(), 2);
   EXPECT_THAT(err_.str(), HasSubstr("there is no policy 'conforml'; did you mean 'conformal'?"));
-  options_.policies = {"surge"};  // with default options it reads in_flight
+  options_.policies = {"surge"};  // with default options it reads in_flight, which bench.yaml has no measure of
+  options_.config_path = std::string(EBB_SOURCE_DIR) + "/config/examples/bench.yaml";
   EXPECT_EQ(run(), 2);
   EXPECT_THAT(err_.str(), HasSubstr("policy 'surge' needs the signal 'in_flight': say in backtest.signals"));
   options_.policies.clear();

@@ -12,7 +12,7 @@ namespace {
 const std::string kExamples = std::string(EBB_SOURCE_DIR) + "/config/examples/";
 
 TEST(Load, EveryExampleIsValid) {
-  for (const char* name : {"full", "local", "prometheus", "vllm-one-host"}) {
+  for (const char* name : {"full", "local", "prometheus", "vllm-external", "vllm-one-host"}) {
     const Loaded loaded = load_config(kExamples + name + ".yaml");
     EXPECT_TRUE(loaded.config) << to_text(loaded.problems);
   }
@@ -25,7 +25,7 @@ TEST(Load, WhatIsNotNamedAdvises) {
 }
 
 TEST(Load, DescribingAndLoadingAgainChangesNothing) {
-  for (const char* name : {"full", "local", "prometheus", "vllm-one-host"}) {
+  for (const char* name : {"full", "local", "prometheus", "vllm-external", "vllm-one-host"}) {
     const Loaded first = load_config(kExamples + name + ".yaml");
     ASSERT_TRUE(first.config);
     const std::string text = describe(*first.config);

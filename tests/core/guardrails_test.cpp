@@ -378,5 +378,38 @@ TEST(SlowStarts, OneThatIsEndedCountsTowardsAShrinkingTarget) {
   EXPECT_EQ(count_of(decision, ActionKind::drain, kRl), 1) << story(decision);
 }
 
+/// Remembers the start-up it was told, in seconds.
+class StartUpProbe : public GrowthPolicy {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "start_up_probe"; }
+  void options(OptionVisitor&) override {}
+  [[nodiscard]] GrowthProposal propose(const GrowthInput& input) const override {
+    return {input.slack, {1, {static_cast<double>(input.start_up.count()) / 1'000}}, {}};
+  }
+};
+
+double start_up_told(const Decision& decision) { return decision.next.growth.at(kPool).numbers.at(0); }
+
+TEST(Guardrails, TheGrowthPolicyIsToldHowLongAStartTook) {
+  Config config = small_config();
+  config.pools[0].growth = std::make_shared<StartUpProbe>();
+  const Decision first = decide_on(Seen(100).chat(8).replica("c1", kChat), config);
+  ASSERT_EQ(first.plan.actions.size(), 1U) << story(first);
+  Seen seen(140);
+  seen.chat(8).replica("c1", kChat);
+  for (const ReplicaId& id : first.plan.actions[0].replicas) seen.replica(id.value, kRl);
+  const Decision ready = decide_on(seen, config, first.next);
+  EXPECT_EQ(start_up_told(decide_on(seen, config, ready.next)), 40);
+}
+
+TEST(Guardrails, TheAgeOfAnAdoptedReplicaIsNoStartUp) {
+  Config config = small_config();
+  config.pools[0].growth = std::make_shared<StartUpProbe>();
+  const Seen seen = quiet(86'400, 3);  // they began with the day
+  const Decision adopted = decide_on(seen, config);
+  ASSERT_TRUE(says(adopted, "leases.adopted"));
+  EXPECT_EQ(start_up_told(decide_on(seen, config, adopted.next)), 0);
+}
+
 }  // namespace
 }  // namespace ebb::testing
