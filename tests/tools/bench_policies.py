@@ -327,7 +327,7 @@ def written(bench):
         print("nothing is whole yet: docs/policy-benchmark.md stays as it is")
         return
     with open(os.path.join(ROOT, "tests/tools/policy_benchmark_head.md")) as file:
-        lines = [file.read().format(machine=machine())]
+        lines = [file.read().format(machine=machine(), build=bench.build, base=bench.digest(BASE))]
     if missing:
         lines += ["Missing from the whole grid:", "", *missing, ""]
     with open(os.path.join(ROOT, "docs/policy-benchmark.md"), "w") as file:
