@@ -37,8 +37,8 @@ void append_digits(std::string& out, Integer number) {
   out.append(digits.begin(), end);
 }
 
-/// Most of a ledger's rows is short words and whole numbers, for which the library's serialiser takes three times as
-/// long; all else is left to it.
+/// Most of a ledger's rows is short words and whole numbers, for which the library's serialiser takes two and a half
+/// times as long; all else is left to it.
 void append(std::string& out, const json& value) {
   switch (value.type()) {
     case json::value_t::object: {
