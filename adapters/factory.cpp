@@ -68,6 +68,9 @@ std::set<std::string> secret_variables(const Config& config) {
   for (const TokenConfig& token : config.api.tokens) add(token.secret);
   for (const JobConfig& job : config.jobs) {
     add_source(job.demand_source);
+    for (const DeploymentConfig& deployment : job.deployments) {
+      for (const SourceConfig& source : deployment.sources) add_source(source);
+    }
     const auto add_hotload = [&](const HotloadConfig& hotload) {
       add(hotload.endpoint.bearer_token);
       add(hotload.endpoint.basic_password);
@@ -228,6 +231,10 @@ std::shared_ptr<const Wiring> make_wiring(const Config& config, const Wiring* be
     for (const DeploymentConfig& deployment : service.deployments) wiring->advisors[deployment.id] = advisor;
   }
   for (const JobConfig& job : config.jobs) {
+    for (const DeploymentConfig& deployment : job.deployments) {
+      for (const SourceConfig& source : deployment.sources)
+        wiring->loads[deployment.id] = std::make_shared<ScrapeSource>(source, parts.http, parts.clock);
+    }
     if (job.demand != DemandKind::metric) continue;
     wiring->demand[job.name] = std::make_shared<PrometheusDemand>(job.demand_source, parts.http, parts.clock);
   }

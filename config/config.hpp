@@ -74,7 +74,7 @@ struct DeploymentConfig {
   std::string health_path = "/health";
   Duration start_timeout{600'000};    ///< not ready by then: ended and counted as a failure
   Duration drain_timeout{60'000};     ///< SIGTERM to SIGKILL
-  std::vector<SourceConfig> sources;  ///< services only
+  std::vector<SourceConfig> sources;  ///< services: of its signals; jobs: at most one, of what each replica works on
 };
 
 struct PoolConfig {

@@ -180,7 +180,10 @@ static void deployment(DeploymentConfig& c, OptionVisitor& v, bool production) {
   v.value({"start_timeout", "A replica that is not ready by then is ended and counted as a failure."}, c.start_timeout,
           {kSecond, kDay});
   v.value({"drain_timeout", "Time from SIGTERM to SIGKILL."}, c.drain_timeout, {Duration{0}, kDay});
-  if (production) visit_list(v, {"sources", "Where its signals come from."}, c.sources);
+  visit_list(v,
+             {"sources", production ? "Where its signals come from."
+                                    : "victim: least_lost reads from it what each replica works on: one, kind scrape."},
+             c.sources);
 }
 
 static void deployments(std::vector<DeploymentConfig>& list, OptionVisitor& v, bool production) {

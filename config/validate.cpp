@@ -165,7 +165,37 @@ class Validator {
                                      std::to_string(job.max.count) + " with " + std::to_string(least));
     }
     check_demand(job, path);
+    check_loads(job, path);
     check_snapshots(job, path + ".snapshots", report_);
+  }
+
+  /// Who is asked what each replica works on.
+  void check_loads(const JobConfig& job, const std::string& path) {
+    if (job.victim == nullptr || !report_.sound({path + ".victim", path + ".deployments"})) return;
+    const std::string victim = in_quotes(job.victim->name());
+    for (std::size_t i = 0; i < job.deployments.size(); ++i) {
+      const DeploymentConfig& deployment = job.deployments[i];
+      const std::string here = at(path + ".deployments", i);
+      const std::string place = here + ".sources";
+      if (!report_.sound({place})) continue;
+      if (!job.victim->looks_at_load()) {
+        if (!deployment.sources.empty()) report_.add(place, "the victim policy " + victim + " does not look at them");
+        continue;
+      }
+      // What a back-test models has no metrics to read.
+      if (simulated_.contains(deployment.pool)) continue;
+      if (deployment.sources.size() != 1) {
+        report_.add(deployment.sources.empty() ? here : place,
+                    "the victim policy " + victim + " needs one source, kind scrape, that tells what each replica works on");
+        continue;
+      }
+      const SourceConfig& source = deployment.sources[0];
+      check_source(source, at(place, 0), report_);
+      if (!report_.sound({at(place, 0) + ".kind", at(place, 0) + ".targets"})) continue;
+      if (source.kind != SourceKind::scrape) report_.add(at(place, 0) + ".kind", "a job's source must be of kind scrape");
+      if (!source.targets.empty())
+        report_.add(at(place, 0) + ".targets", "a job's source asks the replicas of the fleet: targets must be left out");
+    }
   }
 
   void check_demand(const JobConfig& job, const std::string& path) {

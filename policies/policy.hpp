@@ -143,6 +143,8 @@ class VictimPolicy {
   virtual ~VictimPolicy() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;
   virtual void options(OptionVisitor& visitor) = 0;
+  /// True: it wants Candidate::in_flight, which a source of the job's deployments must then tell.
+  [[nodiscard]] virtual bool looks_at_load() const { return false; }
   /// The candidates in the order in which they should leave.
   [[nodiscard]] virtual std::vector<Candidate> order(std::vector<Candidate> candidates) const = 0;
 };

@@ -43,13 +43,14 @@ std::string shortened(std::string text) {
 
 }  // namespace
 
-/// One call of sample(). Shared with the requests, which outlive a caller that is cancelled.
+/// One round of requests. Shared with them, since they outlive a caller that is cancelled.
 struct ScrapeSource::Round {
   std::string dialect;
   std::string model_name;
   TimePoint began{};
   TimePoint oldest{};  ///< began, or earlier where samples carry an older time
   std::vector<Result<EngineSeen>> seen;
+  std::vector<TargetReport> reports;  ///< one a target, in the order of the targets
 };
 
 ScrapeSource::ScrapeSource(const SourceConfig& config, HttpClient& client, const Clock& clock)
@@ -90,6 +91,17 @@ awaitable<void> ScrapeSource::scrape_one(HttpClient& client, HttpRequest request
 }
 
 awaitable<WorkloadSeen> ScrapeSource::sample(std::vector<Target> targets, TimePoint deadline) {
+  const std::shared_ptr<const Round> round = co_await scrape(std::move(targets), deadline);
+  co_return folded(*round);
+}
+
+awaitable<Reading<ReplicaLoads>> ScrapeSource::loads(std::vector<Target> targets, TimePoint deadline) {
+  const std::shared_ptr<const Round> round = co_await scrape(std::move(targets), deadline);
+  co_return loads_of(*round);
+}
+
+awaitable<std::shared_ptr<const ScrapeSource::Round>> ScrapeSource::scrape(std::vector<Target> targets,
+                                                                           TimePoint deadline) {
   targets = wanted(std::move(targets));
   forget_vanished(targets);
   auto round = std::make_shared<Round>();
@@ -123,16 +135,15 @@ awaitable<WorkloadSeen> ScrapeSource::sample(std::vector<Target> targets, TimePo
   co_await run_all(std::move(tasks));
 
   const TimePoint at = clock_.now();
-  std::vector<TargetReport> reports;
-  reports.reserve(targets.size());
+  round->reports.reserve(targets.size());
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const Result<EngineSeen>& seen = round->seen[i];
     if (seen.ok() && seen->oldest_timestamp_ms) {
       round->oldest = std::min(round->oldest, TimePoint(Duration(*seen->oldest_timestamp_ms)));
     }
-    reports.push_back(report_of(targets[i], std::move(round->seen[i]), at));
+    round->reports.push_back(report_of(targets[i], std::move(round->seen[i]), at));
   }
-  co_return folded(*round, std::move(reports));
+  co_return round;
 }
 
 TargetReport ScrapeSource::report_of(const Target& target, Result<EngineSeen> seen, TimePoint at) {
@@ -165,7 +176,24 @@ TargetReport ScrapeSource::report_of(const Target& target, Result<EngineSeen> se
   return report;
 }
 
-WorkloadSeen ScrapeSource::folded(const Round& round, std::vector<TargetReport> reports) {
+Reading<ReplicaLoads> ScrapeSource::loads_of(const Round& round) {
+  Sample<ReplicaLoads> sample;
+  sample.taken_at = round.oldest;
+  std::string why = "no ready replica to ask";
+  for (const TargetReport& report : round.reports) {
+    const auto figure = report.figures.find("in_flight");
+    const std::optional<double> load = figure == report.figures.end() ? std::nullopt : figure->second.value;
+    if (load || report.load_at_least)
+      sample.value[ReplicaId(report.name)] = load.value_or(report.load_at_least.value_or(0));
+    else
+      why = report.name + ": " + (report.fresh ? "in_flight is not on its page" : report.why_not);
+  }
+  if (sample.value.empty()) return Missing{why, round.began};
+  return sample;
+}
+
+WorkloadSeen ScrapeSource::folded(const Round& round) {
+  const std::vector<TargetReport>& reports = round.reports;
   static const std::vector<std::string> kSignals{"in_flight", "running",      "waiting",
                                                  "kv_usage",  "tokens_per_s", "requests_per_s"};
   WorkloadSeen workload;

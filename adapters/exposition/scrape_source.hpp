@@ -30,20 +30,26 @@ namespace ebb {
 ///
 /// `taken_at` is when the round began, or the oldest time a sample carries itself, whichever is earlier: the caller's
 /// freshness limit applies to both. The client must outlive the io_context. Control thread, one call at a time.
-class ScrapeSource : public MetricSource {
+class ScrapeSource : public MetricSource, public LoadSource {
  public:
   ScrapeSource(const SourceConfig& config, HttpClient& client, const Clock& clock);
 
   awaitable<WorkloadSeen> sample(std::vector<Target> targets, TimePoint deadline) override;
 
+  /// `in_flight` of each target whose page is sound, or what is certain of it; of RL replicas, for victim policies.
+  awaitable<Reading<ReplicaLoads>> loads(std::vector<Target> targets, TimePoint deadline) override;
+
  private:
   struct Round;
+  /// Asks every target and judges what it says.
+  awaitable<std::shared_ptr<const Round>> scrape(std::vector<Target> targets, TimePoint deadline);
   static awaitable<void> scrape_one(HttpClient& client, HttpRequest request, std::shared_ptr<Round> round,
                                     std::size_t index);
   [[nodiscard]] std::vector<Target> wanted(std::vector<Target> ready) const;
   void forget_vanished(const std::vector<Target>& targets);
   exposition::TargetReport report_of(const Target& target, Result<exposition::EngineSeen> seen, TimePoint at);
-  WorkloadSeen folded(const Round& round, std::vector<exposition::TargetReport> reports);
+  WorkloadSeen folded(const Round& round);
+  static Reading<ReplicaLoads> loads_of(const Round& round);
 
   const SourceConfig config_;
   HttpClient& client_;

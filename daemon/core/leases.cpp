@@ -24,13 +24,29 @@ Action action_for(const Draft& draft, const Site& site, ActionKind kind, TimePoi
   return action;
 }
 
-std::vector<Candidate> candidates_of(const SiteDraft& site, TimePoint now) {
+/// What each replica works on, where the job's victim policy looks at it. Null where nobody can say, and a step why.
+const ReplicaLoads* loads_of(Draft& draft, const Input& in, const Site& site) {
+  if (site.job == nullptr || !site.job->victim->looks_at_load()) return nullptr;
+  const auto seen = in.seen.loads.find(site.id());
+  std::string why = "no source of the deployment tells";
+  if (seen != in.seen.loads.end()) {
+    const Sample<ReplicaLoads>* sample = seen->second.sample();
+    if (sample != nullptr && in.now - sample->taken_at <= in.config.stale_after) return &sample->value;
+    why = sample != nullptr ? "stale" : seen->second.missing()->why;
+  }
+  draft.say(Stage::leases, "leases.load_unknown", site.id().value, {{"why", why}});
+  return nullptr;
+}
+
+std::vector<Candidate> candidates_of(const SiteDraft& site, const ReplicaLoads* loads, TimePoint now) {
   std::vector<Candidate> out;
   for (const LeaseRef& ref : site.leases) {
     const Lease& lease = *ref.lease;
     if (is_active(lease.phase)) {
       out.push_back(
           {*ref.id, lease.phase, lease.since, lease.asked_at, lease.gpus, std::nullopt, now - lease.asked_at});
+      if (loads == nullptr) continue;
+      if (const auto load = loads->find(*ref.id); load != loads->end()) out.back().in_flight = load->second;
     }
   }
   return out;
@@ -102,7 +118,7 @@ void hasten_drains(Draft& draft, const Input& in, const Site& site, Gpus& waited
 void drain_surplus(Draft& draft, const Input& in, const Site& site, Gpus& waited, Action& drain, Action& evict) {
   const int surplus = (draft.of(site).counts.active() - draft.of(site).target).count;
   if (surplus <= 0) return;
-  std::vector<Candidate> candidates = candidates_of(draft.of(site), in.now);
+  std::vector<Candidate> candidates = candidates_of(draft.of(site), loads_of(draft, in, site), in.now);
   candidates =
       site.job != nullptr ? site.job->victim->order(std::move(candidates)) : production_order(std::move(candidates));
   candidates.resize(static_cast<std::size_t>(surplus));
@@ -110,8 +126,13 @@ void drain_surplus(Draft& draft, const Input& in, const Site& site, Gpus& waited
             {{"count", arg(surplus)}, {"until", drain.deadline}, {"why", reason_of(draft, site)}});
   for (const Candidate& victim : candidates) {
     Lease& lease = draft.state.leases.at(victim.replica);
-    draft.say(Stage::leases, "leases.victim", victim.replica.value,
-              {{"phase", to_string(lease.phase)}, {"since", lease.since}});
+    if (victim.in_flight) {
+      draft.say(Stage::leases, "leases.victim_working", victim.replica.value,
+                {{"phase", to_string(lease.phase)}, {"since", lease.since}, {"in_flight", *victim.in_flight}});
+    } else {
+      draft.say(Stage::leases, "leases.victim", victim.replica.value,
+                {{"phase", to_string(lease.phase)}, {"since", lease.since}});
+    }
     if (site.job != nullptr && site.job->evict_when_short && waited > Gpus{0}) {
       hasten(draft, in, victim.replica, lease, waited, evict);
       continue;

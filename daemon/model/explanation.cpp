@@ -99,6 +99,8 @@ constexpr std::array kSentences{
     Sentence{"guardrails.max", "{subject}: {wanted} lowered to {kept}: the deployment's maximum"},
     Sentence{"leases.reclaim", "{subject}: {count} replicas drain, until {until} at the latest: {why}"},
     Sentence{"leases.victim", "{subject} leaves ({phase}, since {since})"},
+    Sentence{"leases.victim_working", "{subject} leaves ({phase}, since {since}, {in_flight} rollouts in flight)"},
+    Sentence{"leases.load_unknown", "{subject}: nobody knows what its replicas work on: {why}"},
     Sentence{"leases.adopted", "{subject}: found running ({phase}) and taken on"},
     Sentence{"leases.released", "{subject}: gone, {gpus} GPUs free ({detail})"},
     Sentence{"leases.failed", "{subject}: ended unasked ({detail}); {failures} in a row"},

@@ -146,6 +146,7 @@ json delta(const Observation& from, const Observation& to) {
   }
   diff(from.workloads, to.workloads, patch.workloads, gone, "workloads");
   diff(from.demand, to.demand, patch.demand, gone, "demand");
+  diff(from.loads, to.loads, patch.loads, gone, "loads");
   diff(from.current, to.current, patch.current, gone, "current");
   patch.busy = to.busy;
   json out = json::object();
@@ -172,6 +173,7 @@ Result<Observation> applied(Observation from, const json& delta) {
     from.busy = std::move(patch->busy);
     apply(from.workloads, patch->workloads, gone, "workloads");
     apply(from.demand, patch->demand, gone, "demand");
+    apply(from.loads, patch->loads, gone, "loads");
     apply(from.current, patch->current, gone, "current");
     return from;
   });

@@ -135,6 +135,10 @@ void value_from(const json& object, Advice& v) {
   v.need = read<double>(object, "value");
   v.note = read<std::string>(object, "note");
 }
+void value_from(const json& object, ReplicaLoads& v) {
+  const json& loads = read_object(object, "value");
+  for (const auto& [id, load] : loads.items()) v[ReplicaId(id)] = read<double>(loads, id.c_str());
+}
 void value_from(const json& object, FleetSeen& v) {
   const json& fleet = read_object(object, "value");
   for (const json& replica : read_array(fleet, "replicas")) v.replicas.push_back(replica_from(replica));
@@ -302,6 +306,10 @@ Result<Observation> observation_from(const json& j) {
       seen.demand[JobId(id)] = reading_from<double>(demand);
     }
     for (const json& id : read_array(j, "busy")) seen.busy.insert(DeploymentId(id.get<std::string>()));
+    if (has(j, "loads")) {
+      for (const auto& [id, loads] : read_object(j, "loads").items())
+        seen.loads[DeploymentId(id)] = reading_from<ReplicaLoads>(loads);
+    }
     if (has(j, "current")) {  // since schema 2
       for (const auto& [job, names] : read_object(j, "current").items()) {
         std::set<ReplicaId>& current = seen.current[JobId(job)];

@@ -11,6 +11,11 @@ using nlohmann::json;
 json value_json(double v) { return v; }
 json value_json(Replicas v) { return v.count; }
 json value_json(const Advice& advice) { return advice.need; }
+json value_json(const ReplicaLoads& loads) {
+  json out = json::object();
+  for (const auto& [id, load] : loads) out[id.value] = load;
+  return out;
+}
 json value_json(const FleetSeen& fleet) {
   json replicas = json::array();
   for (const ReplicaSeen& replica : fleet.replicas) replicas.push_back(to_json(replica));
@@ -138,6 +143,7 @@ json to_json(const Observation& seen) {
   for (const auto& [id, demand] : seen.demand) out["demand"][id.value] = reading_json(demand);
   out["busy"] = json::array();
   for (const DeploymentId& id : seen.busy) out["busy"].push_back(id.value);
+  for (const auto& [id, loads] : seen.loads) out["loads"][id.value] = reading_json(loads);
   for (const auto& [job, replicas] : seen.current) {
     json& names = out["current"][job.value] = json::array();
     for (const ReplicaId& id : replicas) names.push_back(id.value);

@@ -27,4 +27,13 @@ class MetricSource {
   virtual awaitable<WorkloadSeen> sample(std::vector<Target> targets, TimePoint deadline) = 0;
 };
 
+/// What each replica of one job's deployment works on. One call at a time per source; control thread.
+class LoadSource {
+ public:
+  virtual ~LoadSource() = default;
+  /// Never throws for a remote failure. Known, of those that said so, as soon as one of `targets` did. Returns before
+  /// `deadline`.
+  virtual awaitable<Reading<ReplicaLoads>> loads(std::vector<Target> targets, TimePoint deadline) = 0;
+};
+
 }  // namespace ebb

@@ -123,6 +123,16 @@ awaitable<Observer::Part> Observer::ask_demand(JobId id, std::shared_ptr<DemandS
   co_return part;
 }
 
+awaitable<Observer::Part> Observer::ask_loads(DeploymentId id, std::shared_ptr<LoadSource> source,
+                                              std::vector<Target> targets, TimePoint deadline) {
+  asking_.insert(source.get());
+  Reading<ReplicaLoads> loads = co_await source->loads(std::move(targets), deadline);
+  asking_.erase(source.get());
+  Part part;
+  part.enter = [id, loads](Observation& seen) { seen.loads[id] = loads; };
+  co_return part;
+}
+
 awaitable<Observer::Part> Observer::ask_advisor(std::shared_ptr<Advisor> advisor, AdviceQuestion question,
                                                 TimePoint deadline) {
   const DeploymentId id = question.deployment;
@@ -186,6 +196,18 @@ awaitable<Observation> Observer::observe(std::shared_ptr<const Config> config, s
   }
   for (const auto& [id, source] : wiring->demand) {
     if (!asking_.contains(source.get())) questions.push_back(ask_demand(id, source, sources_deadline));
+  }
+  for (const JobConfig& job : config->jobs) {
+    for (const DeploymentConfig& deployment : job.deployments) {
+      const auto source = wiring->loads.find(deployment.id);
+      if (source == wiring->loads.end()) continue;
+      Missing late;
+      late.why = "no answer in time";
+      late.since = clock_.now();
+      seen.loads[deployment.id] = std::move(late);
+      if (asking_.contains(source->second.get())) continue;
+      questions.push_back(ask_loads(deployment.id, source->second, targets_of(seen, deployment), sources_deadline));
+    }
   }
   answers = co_await gather<Part>(clock_, std::move(questions), sources_deadline);
   for (const std::optional<Part>& part : answers) {

@@ -33,6 +33,8 @@ class Observer {
                              TimePoint deadline);
   awaitable<Part> ask_advisor(std::shared_ptr<Advisor> advisor, AdviceQuestion question, TimePoint deadline);
   awaitable<void> ask_advisors(const Config& config, const Wiring& wiring, Observation& seen, TimePoint deadline);
+  awaitable<Part> ask_loads(DeploymentId id, std::shared_ptr<LoadSource> source, std::vector<Target> targets,
+                            TimePoint deadline);
   awaitable<Part> ask_demand(JobId id, std::shared_ptr<DemandSource> source, TimePoint deadline);
 
   Clock& clock_;

@@ -53,6 +53,7 @@ struct Wiring {
   std::map<FleetId, std::shared_ptr<Fleet>> fleets;
   std::map<DeploymentId, std::vector<std::shared_ptr<MetricSource>>> sources;
   std::map<JobId, std::shared_ptr<DemandSource>> demand;
+  std::map<DeploymentId, std::shared_ptr<LoadSource>> loads;  ///< of jobs whose victim policy looks at them
   std::map<DeploymentId, std::shared_ptr<Advisor>> advisors;  ///< deployments of one service share theirs
   SnapshotWiring snapshots;
   std::map<DeploymentId, HotloadSetting> hotload_settings;  ///< of `snapshots.hotloads`

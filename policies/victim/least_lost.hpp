@@ -1,5 +1,5 @@
 // Whoever works on the fewest rollouts leaves first: what does not serve works on none; one whose rollouts nobody
-// counts is taken to work on the most. Between equals the youngest leaves, and of twins the later name.
+// counts is taken to work on the most. A source of the job's deployments tells. Between equals the youngest leaves, and of twins the later name.
 #pragma once
 
 #include "policies/policy.hpp"
@@ -10,6 +10,7 @@ class LeastLostVictim final : public VictimPolicy {
  public:
   [[nodiscard]] std::string_view name() const override { return "least_lost"; }
   void options(OptionVisitor&) override {}
+  [[nodiscard]] bool looks_at_load() const override { return true; }
   [[nodiscard]] std::vector<Candidate> order(std::vector<Candidate> candidates) const override;
 };
 

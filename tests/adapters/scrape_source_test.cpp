@@ -93,6 +93,25 @@ TEST_F(ScrapeTest, APartialSumIsALowerBoundOnly) {
   EXPECT_EQ(seen.signals.at("kv_usage").at_least, 0.5);
 }
 
+TEST_F(ScrapeTest, TellsWhatEachReplicaWorksOn) {
+  serve(0, {.running = 4, .waiting = 1});
+  serve(2, {});
+  const std::vector<Target> replicas{{"rl-0", url(0)}, {"rl-1", url(1)}, {"rl-2", url(2)}};
+  const Reading<ReplicaLoads> loads = test::run(source_->loads(replicas, clock_.at + 800ms));
+  ASSERT_TRUE(loads.known());
+  EXPECT_EQ(loads.value(), (ReplicaLoads{{ReplicaId("rl-0"), 5}, {ReplicaId("rl-2"), 0}})) << "rl-1 does not answer";
+  EXPECT_EQ(loads.sample()->taken_at, clock_.at);
+}
+
+TEST_F(ScrapeTest, WhatReplicasWorkOnIsMissingWhenNoneSaysSo) {
+  const Reading<ReplicaLoads> none = test::run(source_->loads({{"rl-1", url(1)}}, clock_.at + 800ms));
+  ASSERT_FALSE(none.known());
+  EXPECT_THAT(none.missing()->why, HasSubstr("rl-1: connection refused"));
+  const Reading<ReplicaLoads> nobody = test::run(source_->loads({}, clock_.at + 800ms));
+  ASSERT_FALSE(nobody.known());
+  EXPECT_EQ(nobody.missing()->why, "no ready replica to ask");
+}
+
 TEST_F(ScrapeTest, NobodyAnsweringHasNoLowerBound) {
   const WorkloadSeen seen = sample(2);
   EXPECT_FALSE(seen.signals.at("in_flight").at_least);

@@ -2,6 +2,8 @@
 // one.
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "config/describe.hpp"
 #include "config/load.hpp"
 
@@ -21,6 +23,27 @@ std::string with_job(const std::string& options) {
   return "pools: [{name: p}]\nfleets: [{name: f, pool: p}]\njobs: [{name: j, model: m, deployments: [{pool: p, fleet: "
          "f, " +
          options + "}]}]\n";
+}
+
+std::string with_victim(const std::string& victim, const std::string& sources) {
+  return "pools: [{name: p}]\nfleets: [{name: f, pool: p}]\njobs: [{name: j, victim: {policy: " + victim +
+         "}, deployments: [{pool: p, fleet: f, command: [x]" + sources + "}]}]\n";
+}
+
+TEST(Rules, ALeastLostVictimNeedsWhoTellsWhatReplicasWorkOn) {
+  EXPECT_EQ(problems_of(with_victim("least_lost", ", sources: [{kind: scrape, dialect: vllm}]")), "");
+  EXPECT_EQ(problems_of(with_victim("newest", "")), "");
+  for (const auto& [victim, sources, problem] :
+       {std::tuple{"least_lost", "", "the victim policy 'least_lost' needs one source, kind scrape"},
+        std::tuple{"least_lost", ", sources: [{}, {}]", "the victim policy 'least_lost' needs one source"},
+        std::tuple{"newest", ", sources: [{kind: scrape}]", "the victim policy 'newest' does not look at them"},
+        std::tuple{"least_lost", ", sources: [{targets: [\"http://h:1\"]}]", "targets must be left out"},
+        std::tuple{"least_lost",
+                   ", sources: [{kind: prometheus, endpoint: {url: \"http://h:1\"}, queries: {in_flight: \"x\"}}]",
+                   "must be of kind scrape"}}) {
+    EXPECT_NE(problems_of(with_victim(victim, sources)).find(problem), std::string::npos)
+        << victim << sources << "\n" << problems_of(with_victim(victim, sources));
+  }
 }
 
 TEST(Rules, AbsenceMadeZeroIsFoundInEverySpelling) {

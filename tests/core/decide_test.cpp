@@ -1,5 +1,6 @@
 // The decision's promises, one test each. Every world starts from tests/support/builders.hpp.
 #include "policies/capacity/exec.hpp"
+#include "policies/victim/least_lost.hpp"
 #include "tests/support/builders.hpp"
 
 #include <gtest/gtest.h>
@@ -25,6 +26,31 @@ TEST(Decide, DrainsRlWhenProductionNeedsMore) {
   const Decision d = decide_on(Seen(100).chat(24).replica("c1", kChat).replicas("r", kRl, 7), small_config());
   EXPECT_EQ(count_of(d, ActionKind::drain, kRl), 2) << story(d);
   EXPECT_TRUE(is_urgent(d, small_config()));
+}
+
+TEST(Decide, LeastLostTakesWhoeverWorksOnTheFewestRollouts) {
+  Config config = small_config();
+  config.jobs[0].victim = std::make_shared<LeastLostVictim>();
+  Seen seen(100);
+  seen.chat(16).replica("c1", kChat).replicas("r", kRl, 7);
+  const auto victims = [&] {
+    const Decision d = decide_on(seen, config);
+    for (const Action& action : d.plan.actions) {
+      if (action.kind == ActionKind::drain) return std::pair(action.replicas.at(0).value, says(d, "leases.load_unknown"));
+    }
+    return std::pair(std::string("nobody:\n" + story(d)), false);
+  };
+  ReplicaLoads loads;
+  for (int i = 1; i <= 7; ++i) loads[ReplicaId("r-" + std::to_string(i))] = i == 4 ? 1 : 20 + i;
+  seen.raw().loads[kRl] = Sample<ReplicaLoads>{loads, seen.now()};
+  EXPECT_EQ(victims(), std::pair(std::string("r-4"), false));
+  // Nobody knows: as newest, and a step says so.
+  seen.raw().loads[kRl] = Sample<ReplicaLoads>{loads, at_second(1)};
+  EXPECT_EQ(victims(), std::pair(std::string("r-7"), true)) << "stale";
+  seen.raw().loads[kRl] = Missing{"no answer in time", seen.now()};
+  EXPECT_EQ(victims(), std::pair(std::string("r-7"), true));
+  seen.raw().loads.clear();
+  EXPECT_EQ(victims(), std::pair(std::string("r-7"), true));
 }
 
 TEST(Decide, StartsProductionOnlyOnGpusThatAreFree) {

@@ -60,6 +60,8 @@ Observation random_observation(std::mt19937& random) {
   }
   if (number(3) > 0) out.workloads[DeploymentId("chat@p")].reported = number(3);
   if (number(3) > 0) out.demand[JobId("rl")] = Sample<double>{number(3) / 7.0, kNow};
+  if (number(3) > 0)
+    out.loads[DeploymentId("rl@p")] = Sample<ReplicaLoads>{{{ReplicaId("r1"), number(3) / 7.0}}, out.at};
   if (number(3) > 0) out.busy.insert(DeploymentId("rl@p"));
   if (number(3) > 0) out.current[JobId("rl")].insert(ReplicaId("r" + std::to_string(number(2))));
   return out;

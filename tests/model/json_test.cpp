@@ -34,6 +34,8 @@ TEST(Json, AnObservationSurvivesTheWayThere) {
   seen.workload().signals["in_flight"].at_least = 7.5;
   seen.workload().asked = Sample<Replicas>{{4}, seen.now()};
   seen.raw().demand[JobId("rl")] = Missing{"no data", seen.now()};
+  seen.raw().loads[kRl] = Sample<ReplicaLoads>{{{ReplicaId("r-1"), 3}, {ReplicaId("r-2"), 0.5}}, seen.now()};
+  seen.raw().loads[DeploymentId("other@p")] = Missing{"no answer in time", seen.now()};
   seen.raw().busy.insert(kRl);
   const Observation before = seen.get();
   const auto back = observation_from(json::parse(to_json(before).dump()));

@@ -309,6 +309,24 @@ TEST(Observer, AHangingSourceLeavesTheAdviserItsTime) {
   EXPECT_TRUE(rig.listener.last_seen.workloads.at(kChat).advice.known());
 }
 
+TEST(Observer, AsksReplicasOfAJobWhatTheyWorkOn) {
+  Rig rig;
+  const auto loads = std::make_shared<SaidLoads>(rig.clock);
+  auto wiring = std::make_shared<Wiring>(*rig.wiring);
+  wiring->loads[kRl] = loads;
+  rig.wiring = wiring;
+  rig.start();
+  rig.run(60);
+  EXPECT_EQ(loads->targets.size(), 7U);
+  const Reading<ReplicaLoads>& seen = rig.listener.last_seen.loads.at(kRl);
+  ASSERT_TRUE(seen.known());
+  EXPECT_EQ(seen.value().size(), 7U);
+  loads->hangs = true;
+  rig.run(10);
+  ASSERT_FALSE(rig.listener.last_seen.loads.at(kRl).known());
+  EXPECT_EQ(rig.listener.last_seen.loads.at(kRl).missing()->why, "no answer in time");
+}
+
 TEST(Observer, OfTwoSourcesTheLargerValueCountsAndEitherMayBeMissing) {
   WorkloadSeen a, b;
   a.signals["in_flight"].value = Sample<double>{3, kStart};

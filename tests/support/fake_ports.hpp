@@ -95,6 +95,28 @@ class WorldFleet final : public Fleet {
   Clock& clock_;
 };
 
+/// Says of every target that it works on what stands in `load`, or hangs.
+class SaidLoads final : public LoadSource {
+ public:
+  explicit SaidLoads(Clock& clock) : clock_(clock) {}
+  double load = 3;
+  bool hangs = false;
+  std::vector<Target> targets;
+
+  awaitable<Reading<ReplicaLoads>> loads(std::vector<Target> wanted, TimePoint) override {
+    targets = std::move(wanted);
+    if (hangs) co_await clock_.sleep_until(clock_.now() + Duration{3'600'000});
+    Sample<ReplicaLoads> sample;
+    sample.taken_at = clock_.now();
+    for (const Target& target : targets) sample.value[ReplicaId(target.name)] = load;
+    Reading<ReplicaLoads> reading = std::move(sample);
+    co_return reading;
+  }
+
+ private:
+  Clock& clock_;
+};
+
 class SaidSource final : public MetricSource {
  public:
   explicit SaidSource(Clock& clock) : clock_(clock) {}
