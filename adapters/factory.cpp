@@ -232,8 +232,8 @@ std::shared_ptr<const Wiring> make_wiring(const Config& config, const Wiring* be
   }
   for (const JobConfig& job : config.jobs) {
     for (const DeploymentConfig& deployment : job.deployments) {
-      for (const SourceConfig& source : deployment.sources)
-        wiring->loads[deployment.id] = std::make_shared<ScrapeSource>(source, parts.http, parts.clock);
+      if (deployment.sources.empty()) continue;  // one at most, of kind scrape: config/validate
+      wiring->loads[deployment.id] = std::make_shared<ScrapeSource>(deployment.sources[0], parts.http, parts.clock);
     }
     if (job.demand != DemandKind::metric) continue;
     wiring->demand[job.name] = std::make_shared<PrometheusDemand>(job.demand_source, parts.http, parts.clock);

@@ -180,10 +180,12 @@ static void deployment(DeploymentConfig& c, OptionVisitor& v, bool production) {
   v.value({"start_timeout", "A replica that is not ready by then is ended and counted as a failure."}, c.start_timeout,
           {kSecond, kDay});
   v.value({"drain_timeout", "Time from SIGTERM to SIGKILL."}, c.drain_timeout, {Duration{0}, kDay});
-  visit_list(v,
-             {"sources", production ? "Where its signals come from."
-                                    : "victim: least_lost reads from it what each replica works on: one, kind scrape."},
-             c.sources);
+  visit_list(
+      v,
+      {"sources", production
+                      ? "Where its signals come from."
+                      : "victim: least_lost reads what each replica works on: one, of kind scrape, without targets."},
+      c.sources);
 }
 
 static void deployments(std::vector<DeploymentConfig>& list, OptionVisitor& v, bool production) {
@@ -206,8 +208,9 @@ static void options(ServiceConfig& c, OptionVisitor& v) {
 
 static void options(HotloadConfig& c, OptionVisitor& v) {
   word(v, {"kind", "Who loads the weights: the engines themselves (vllm, sglang) or a vendor."}, c.kind, kHotloadKinds);
-  v.object({"endpoint", "fireworks, coreweave: where and how to log in; url empty: the vendor's. vllm, sglang: how to "
-                        "log in to the engines' admin routes, without a url."},
+  v.object({"endpoint",
+            "fireworks, coreweave: where and how to log in; url empty: the vendor's. vllm, sglang: how to "
+            "log in to the engines' admin routes, without a url."},
            [&c](OptionVisitor& o) { options(c.endpoint, o); });
   v.value({"account", "fireworks: the account's id."}, c.account);
   v.value({"deployment", "fireworks: the deployment's id. coreweave: its UUID."}, c.deployment);

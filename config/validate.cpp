@@ -186,15 +186,19 @@ class Validator {
       if (simulated_.contains(deployment.pool)) continue;
       if (deployment.sources.size() != 1) {
         report_.add(deployment.sources.empty() ? here : place,
-                    "the victim policy " + victim + " needs one source, kind scrape, that tells what each replica works on");
+                    "the victim policy " + victim + " needs one source that tells what each replica works on");
         continue;
       }
       const SourceConfig& source = deployment.sources[0];
-      check_source(source, at(place, 0), report_);
-      if (!report_.sound({at(place, 0) + ".kind", at(place, 0) + ".targets"})) continue;
-      if (source.kind != SourceKind::scrape) report_.add(at(place, 0) + ".kind", "a job's source must be of kind scrape");
-      if (!source.targets.empty())
-        report_.add(at(place, 0) + ".targets", "a job's source asks the replicas of the fleet: targets must be left out");
+      const std::string only = at(place, 0);
+      if (!report_.sound({only + ".kind", only + ".targets"})) continue;
+      if (source.kind != SourceKind::scrape) {
+        report_.add(only + ".kind", "what each replica works on only itself can tell: kind scrape");
+      } else if (!source.targets.empty()) {
+        report_.add(only + ".targets", "the replicas of the fleet are asked: targets must be left out");
+      } else {
+        check_source(source, only, report_);
+      }
     }
   }
 

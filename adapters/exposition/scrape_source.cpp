@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -153,6 +154,7 @@ TargetReport ScrapeSource::report_of(const Target& target, Result<EngineSeen> se
     report.why_not = shortened(seen.error().what);
     return report;
   }
+  report.works_on = seen->in_flight.value ? seen->in_flight.value : seen->running.value;
   exposition::TargetMemory& memory = memory_[key_of(target)];
   memory.take(*seen, at);
   const Duration flat = memory.flat_for(at);
@@ -178,15 +180,13 @@ TargetReport ScrapeSource::report_of(const Target& target, Result<EngineSeen> se
 
 Reading<ReplicaLoads> ScrapeSource::loads_of(const Round& round) {
   Sample<ReplicaLoads> sample;
-  sample.taken_at = round.oldest;
+  sample.taken_at = round.began;
   std::string why = "no ready replica to ask";
   for (const TargetReport& report : round.reports) {
-    const auto figure = report.figures.find("in_flight");
-    const std::optional<double> load = figure == report.figures.end() ? std::nullopt : figure->second.value;
-    if (load || report.load_at_least)
-      sample.value[ReplicaId(report.name)] = load.value_or(report.load_at_least.value_or(0));
+    if (report.works_on && std::isfinite(*report.works_on))
+      sample.value[ReplicaId(report.name)] = *report.works_on;
     else
-      why = report.name + ": " + (report.fresh ? "in_flight is not on its page" : report.why_not);
+      why = report.name + ": " + (report.why_not.empty() ? "requests in flight are not on its page" : report.why_not);
   }
   if (sample.value.empty()) return Missing{why, round.began};
   return sample;

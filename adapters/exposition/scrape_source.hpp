@@ -1,4 +1,4 @@
-// Production's load straight from the engines' /metrics pages.
+// Load straight from the engines' /metrics pages: production's as sums, RL replicas' one by one.
 #pragma once
 
 #include <map>
@@ -36,7 +36,8 @@ class ScrapeSource : public MetricSource, public LoadSource {
 
   awaitable<WorkloadSeen> sample(std::vector<Target> targets, TimePoint deadline) override;
 
-  /// `in_flight` of each target whose page is sound, or what is certain of it; of RL replicas, for victim policies.
+  /// `in_flight` of each target, or `running` where its page says no more; nothing of those that say neither. Unlike a
+  /// sum it needs not all of them, and a frozen page counts: for who leaves first its last word is the best there is.
   awaitable<Reading<ReplicaLoads>> loads(std::vector<Target> targets, TimePoint deadline) override;
 
  private:

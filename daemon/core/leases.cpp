@@ -24,30 +24,44 @@ Action action_for(const Draft& draft, const Site& site, ActionKind kind, TimePoi
   return action;
 }
 
-/// What each replica works on, where the job's victim policy looks at it. Null where nobody can say, and a step why.
-const ReplicaLoads* loads_of(Draft& draft, const Input& in, const Site& site) {
-  if (site.job == nullptr || !site.job->victim->looks_at_load()) return nullptr;
+/// What each replica works on as last said, or why nobody knows.
+struct KnownLoads {
+  const ReplicaLoads* loads = nullptr;
+  std::string why;
+};
+
+KnownLoads loads_of(const Input& in, const Site& site) {
   const auto seen = in.seen.loads.find(site.id());
-  std::string why = "no source of the deployment tells";
-  if (seen != in.seen.loads.end()) {
-    const Sample<ReplicaLoads>* sample = seen->second.sample();
-    if (sample != nullptr && in.now - sample->taken_at <= in.config.stale_after) return &sample->value;
-    why = sample != nullptr ? "stale" : seen->second.missing()->why;
-  }
-  draft.say(Stage::leases, "leases.load_unknown", site.id().value, {{"why", why}});
-  return nullptr;
+  if (seen == in.seen.loads.end()) return {nullptr, "no source tells"};
+  const Sample<ReplicaLoads>* sample = seen->second.sample();
+  if (sample == nullptr) return {nullptr, seen->second.missing()->why};
+  if (in.now - sample->taken_at > in.config.stale_after) return {nullptr, "stale"};
+  return {&sample->value, "it did not say"};
 }
 
-std::vector<Candidate> candidates_of(const SiteDraft& site, const ReplicaLoads* loads, TimePoint now) {
+/// Who may leave. What they work on is known where the job's victim policy looks at it; a step says of how many not.
+std::vector<Candidate> candidates_of(Draft& draft, const Input& in, const Site& site) {
+  const bool looks = site.job != nullptr && site.job->victim->looks_at_load();
+  const KnownLoads known = looks ? loads_of(in, site) : KnownLoads{};
   std::vector<Candidate> out;
-  for (const LeaseRef& ref : site.leases) {
+  int unknown = 0;
+  for (const LeaseRef& ref : draft.of(site).leases) {
     const Lease& lease = *ref.lease;
-    if (is_active(lease.phase)) {
-      out.push_back(
-          {*ref.id, lease.phase, lease.since, lease.asked_at, lease.gpus, std::nullopt, now - lease.asked_at});
-      if (loads == nullptr) continue;
-      if (const auto load = loads->find(*ref.id); load != loads->end()) out.back().in_flight = load->second;
+    if (!is_active(lease.phase)) continue;
+    Candidate candidate{
+        *ref.id, lease.phase, lease.since, lease.asked_at, lease.gpus, std::nullopt, in.now - lease.asked_at};
+    const bool ill = ref.shown != nullptr && ref.shown->phase == ReplicaPhase::unhealthy;
+    if (looks && ill) {
+      candidate.in_flight = 0;  // it answers nobody: what it worked on is lost already
+    } else if (known.loads != nullptr) {
+      const auto load = known.loads->find(*ref.id);
+      if (load != known.loads->end()) candidate.in_flight = load->second;
     }
+    unknown += looks && lease.phase == LeasePhase::serving && !candidate.in_flight ? 1 : 0;
+    out.push_back(std::move(candidate));
+  }
+  if (unknown > 0) {
+    draft.say(Stage::leases, "leases.load_unknown", site.id().value, {{"count", arg(unknown)}, {"why", known.why}});
   }
   return out;
 }
@@ -118,7 +132,7 @@ void hasten_drains(Draft& draft, const Input& in, const Site& site, Gpus& waited
 void drain_surplus(Draft& draft, const Input& in, const Site& site, Gpus& waited, Action& drain, Action& evict) {
   const int surplus = (draft.of(site).counts.active() - draft.of(site).target).count;
   if (surplus <= 0) return;
-  std::vector<Candidate> candidates = candidates_of(draft.of(site), loads_of(draft, in, site), in.now);
+  std::vector<Candidate> candidates = candidates_of(draft, in, site);
   candidates =
       site.job != nullptr ? site.job->victim->order(std::move(candidates)) : production_order(std::move(candidates));
   candidates.resize(static_cast<std::size_t>(surplus));

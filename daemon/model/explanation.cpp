@@ -100,7 +100,7 @@ constexpr std::array kSentences{
     Sentence{"leases.reclaim", "{subject}: {count} replicas drain, until {until} at the latest: {why}"},
     Sentence{"leases.victim", "{subject} leaves ({phase}, since {since})"},
     Sentence{"leases.victim_working", "{subject} leaves ({phase}, since {since}, {in_flight} rollouts in flight)"},
-    Sentence{"leases.load_unknown", "{subject}: nobody knows what its replicas work on: {why}"},
+    Sentence{"leases.load_unknown", "{subject}: of {count} serving replicas nobody knows what they work on: {why}"},
     Sentence{"leases.adopted", "{subject}: found running ({phase}) and taken on"},
     Sentence{"leases.released", "{subject}: gone, {gpus} GPUs free ({detail})"},
     Sentence{"leases.failed", "{subject}: ended unasked ({detail}); {failures} in a row"},

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "daemon/model/json.hpp"
@@ -13,7 +14,11 @@ json value_json(Replicas v) { return v.count; }
 json value_json(const Advice& advice) { return advice.need; }
 json value_json(const ReplicaLoads& loads) {
   json out = json::object();
-  for (const auto& [id, load] : loads) out[id.value] = load;
+  // Mostly whole, and a ledger holds one for every replica.
+  for (const auto& [id, load] : loads) {
+    const bool whole = std::abs(load) < 1e15 && load == std::trunc(load);
+    out[id.value] = whole ? json(static_cast<std::int64_t>(load)) : json(load);
+  }
   return out;
 }
 json value_json(const FleetSeen& fleet) {

@@ -31,8 +31,8 @@ class MetricSource {
 class LoadSource {
  public:
   virtual ~LoadSource() = default;
-  /// Never throws for a remote failure. Known, of those that said so, as soon as one of `targets` did. Returns before
-  /// `deadline`.
+  /// Never throws for a remote failure. Known if at least one of `targets` said so; holds those that did. Returns
+  /// before `deadline`.
   virtual awaitable<Reading<ReplicaLoads>> loads(std::vector<Target> targets, TimePoint deadline) = 0;
 };
 

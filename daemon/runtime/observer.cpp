@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <functional>
+#include <initializer_list>
 
 #include "daemon/ports/gather.hpp"
+#include "daemon/ports/spawn.hpp"
 
 namespace ebb {
 
@@ -24,14 +26,15 @@ void take_larger(Reading<Replicas>& mine, const Reading<Replicas>& other) {
   if (other.known() && (!mine.known() || other.value() > mine.value())) mine = other;
 }
 
-/// The replicas of a deployment that ought to report: those that serve, and those that did a moment ago.
-std::vector<Target> targets_of(const Observation& seen, const DeploymentConfig& deployment) {
+/// The replicas of a deployment that are in one of these phases.
+std::vector<Target> targets_of(const Observation& seen, const DeploymentConfig& deployment,
+                               std::initializer_list<ReplicaPhase> phases) {
   std::vector<Target> targets;
   const auto fleet = seen.fleets.find(deployment.fleet);
   if (fleet == seen.fleets.end() || !fleet->second.known()) return targets;
   for (const ReplicaSeen& replica : fleet->second.value().replicas) {
-    const bool reports = replica.phase == ReplicaPhase::ready || replica.phase == ReplicaPhase::unhealthy;
-    if (reports && replica.deployment == deployment.id) targets.push_back({replica.id.value, replica.address});
+    const bool asked = std::find(phases.begin(), phases.end(), replica.phase) != phases.end();
+    if (asked && replica.deployment == deployment.id) targets.push_back({replica.id.value, replica.address});
   }
   return targets;
 }
@@ -123,14 +126,30 @@ awaitable<Observer::Part> Observer::ask_demand(JobId id, std::shared_ptr<DemandS
   co_return part;
 }
 
-awaitable<Observer::Part> Observer::ask_loads(DeploymentId id, std::shared_ptr<LoadSource> source,
-                                              std::vector<Target> targets, TimePoint deadline) {
-  asking_.insert(source.get());
-  Reading<ReplicaLoads> loads = co_await source->loads(std::move(targets), deadline);
+awaitable<void> Observer::ask_loads(DeploymentId id, std::shared_ptr<LoadSource> source, std::vector<Target> targets,
+                                    TimePoint deadline) {
+  Reading<ReplicaLoads> said = co_await source->loads(std::move(targets), deadline);
   asking_.erase(source.get());
-  Part part;
-  part.enter = [id, loads](Observation& seen) { seen.loads[id] = loads; };
-  co_return part;
+  loads_[id].said = std::move(said);
+}
+
+awaitable<void> Observer::take_loads(const Config& config, const Wiring& wiring, Observation& seen) {
+  auto executor = co_await boost::asio::this_coro::executor;
+  std::erase_if(loads_, [&](const auto& kept) { return !wiring.loads.contains(kept.first); });
+  const TimePoint now = clock_.now();
+  for (const JobConfig& job : config.jobs) {
+    for (const DeploymentConfig& deployment : job.deployments) {
+      const auto source = wiring.loads.find(deployment.id);
+      if (source == wiring.loads.end()) continue;
+      Loads& kept = loads_[deployment.id];
+      seen.loads[deployment.id] = kept.said;
+      if (asking_.contains(source->second.get()) || now - kept.asked_at < config.tick) continue;
+      kept.asked_at = now;
+      asking_.insert(source->second.get());
+      std::vector<Target> targets = targets_of(seen, deployment, {ReplicaPhase::ready});
+      spawn(executor, ask_loads(deployment.id, source->second, std::move(targets), now + config.observe_timeout));
+    }
+  }
 }
 
 awaitable<Observer::Part> Observer::ask_advisor(std::shared_ptr<Advisor> advisor, AdviceQuestion question,
@@ -190,30 +209,21 @@ awaitable<Observation> Observer::observe(std::shared_ptr<const Config> config, s
       if (sources == wiring->sources.end()) continue;
       for (const auto& source : sources->second) {
         if (asking_.contains(source.get())) continue;
-        questions.push_back(ask_source(deployment.id, source, targets_of(seen, deployment), sources_deadline));
+        // Those that serve, and those that did a moment ago: idle must be proven.
+        std::vector<Target> targets = targets_of(seen, deployment, {ReplicaPhase::ready, ReplicaPhase::unhealthy});
+        questions.push_back(ask_source(deployment.id, source, std::move(targets), sources_deadline));
       }
     }
   }
   for (const auto& [id, source] : wiring->demand) {
     if (!asking_.contains(source.get())) questions.push_back(ask_demand(id, source, sources_deadline));
   }
-  for (const JobConfig& job : config->jobs) {
-    for (const DeploymentConfig& deployment : job.deployments) {
-      const auto source = wiring->loads.find(deployment.id);
-      if (source == wiring->loads.end()) continue;
-      Missing late;
-      late.why = "no answer in time";
-      late.since = clock_.now();
-      seen.loads[deployment.id] = std::move(late);
-      if (asking_.contains(source->second.get())) continue;
-      questions.push_back(ask_loads(deployment.id, source->second, targets_of(seen, deployment), sources_deadline));
-    }
-  }
   answers = co_await gather<Part>(clock_, std::move(questions), sources_deadline);
   for (const std::optional<Part>& part : answers) {
     if (part) part->enter(seen);
   }
   co_await ask_advisors(*config, *wiring, seen, deadline);
+  co_await take_loads(*config, *wiring, seen);
   seen.at = clock_.now();
   co_return seen;
 }

@@ -33,12 +33,21 @@ class Observer {
                              TimePoint deadline);
   awaitable<Part> ask_advisor(std::shared_ptr<Advisor> advisor, AdviceQuestion question, TimePoint deadline);
   awaitable<void> ask_advisors(const Config& config, const Wiring& wiring, Observation& seen, TimePoint deadline);
-  awaitable<Part> ask_loads(DeploymentId id, std::shared_ptr<LoadSource> source, std::vector<Target> targets,
+  awaitable<void> ask_loads(DeploymentId id, std::shared_ptr<LoadSource> source, std::vector<Target> targets,
                             TimePoint deadline);
+  /// Enters what RL replicas last said, and asks them again once a tick, beside the looks: nothing about production may
+  /// wait for a replica of RL, and a pool may have ten thousand of them.
+  awaitable<void> take_loads(const Config& config, const Wiring& wiring, Observation& seen);
   awaitable<Part> ask_demand(JobId id, std::shared_ptr<DemandSource> source, TimePoint deadline);
 
   Clock& clock_;
   std::set<const void*> asking_;  ///< fleets and sources with a call under way
+
+  struct Loads {
+    Reading<ReplicaLoads> said;
+    TimePoint asked_at{};
+  };
+  std::map<DeploymentId, Loads> loads_;
 };
 
 }  // namespace ebb

@@ -1,5 +1,6 @@
-// Whoever works on the fewest rollouts leaves first: what does not serve works on none; one whose rollouts nobody
-// counts is taken to work on the most. A source of the job's deployments tells. Between equals the youngest leaves, and of twins the later name.
+// Whoever works on the fewest rollouts leaves first, as a source of the job's deployments tells. Of those whose
+// rollouts nobody counts, one that does not serve is taken to work on none, one that serves on the most. Between equals
+// the youngest leaves, and of twins the later name.
 #pragma once
 
 #include "policies/policy.hpp"

@@ -103,6 +103,28 @@ TEST_F(ScrapeTest, TellsWhatEachReplicaWorksOn) {
   EXPECT_EQ(loads.sample()->taken_at, clock_.at);
 }
 
+TEST_F(ScrapeTest, AReplicaThatDoesNotSayWhatRunsIsNotTakenForIdle) {
+  http_.serve(url(0) + "/metrics",
+              "vllm:num_requests_running{engine=\"0\",model_name=\"m\"} NaN\n"
+              "vllm:num_requests_waiting{engine=\"0\",model_name=\"m\"} 0\n");
+  serve(1, {.running = 2});
+  const std::vector<Target> replicas{{"rl-0", url(0)}, {"rl-1", url(1)}};
+  const Reading<ReplicaLoads> loads = test::run(source_->loads(replicas, clock_.at + 800ms));
+  ASSERT_TRUE(loads.known());
+  EXPECT_EQ(loads.value(), (ReplicaLoads{{ReplicaId("rl-1"), 2}}));
+}
+
+TEST_F(ScrapeTest, AFrozenReplicaWorksOnWhatItSaidLast) {
+  serve(0, {.running = 5});
+  const std::vector<Target> replicas{{"rl-0", url(0)}};
+  for (int i = 0; i < 3; ++i) {
+    const Reading<ReplicaLoads> loads = test::run(source_->loads(replicas, clock_.at + 800ms));
+    ASSERT_TRUE(loads.known()) << loads.missing()->why;
+    EXPECT_EQ(loads.value().at(ReplicaId("rl-0")), 5);
+    clock_.at += config_.frozen_after;
+  }
+}
+
 TEST_F(ScrapeTest, WhatReplicasWorkOnIsMissingWhenNoneSaysSo) {
   const Reading<ReplicaLoads> none = test::run(source_->loads({{"rl-1", url(1)}}, clock_.at + 800ms));
   ASSERT_FALSE(none.known());

@@ -27,22 +27,23 @@ std::string with_job(const std::string& options) {
 
 std::string with_victim(const std::string& victim, const std::string& sources) {
   return "pools: [{name: p}]\nfleets: [{name: f, pool: p}]\njobs: [{name: j, victim: {policy: " + victim +
-         "}, deployments: [{pool: p, fleet: f, command: [x]" + sources + "}]}]\n";
+         "}, deployments: [{pool: p, fleet: f, command: [x, \"{port}\"]" + sources + "}]}]\n";
 }
 
 TEST(Rules, ALeastLostVictimNeedsWhoTellsWhatReplicasWorkOn) {
   EXPECT_EQ(problems_of(with_victim("least_lost", ", sources: [{kind: scrape, dialect: vllm}]")), "");
   EXPECT_EQ(problems_of(with_victim("newest", "")), "");
   for (const auto& [victim, sources, problem] :
-       {std::tuple{"least_lost", "", "the victim policy 'least_lost' needs one source, kind scrape"},
+       {std::tuple{"least_lost", "", "the victim policy 'least_lost' needs one source that tells"},
         std::tuple{"least_lost", ", sources: [{}, {}]", "the victim policy 'least_lost' needs one source"},
         std::tuple{"newest", ", sources: [{kind: scrape}]", "the victim policy 'newest' does not look at them"},
         std::tuple{"least_lost", ", sources: [{targets: [\"http://h:1\"]}]", "targets must be left out"},
         std::tuple{"least_lost",
                    ", sources: [{kind: prometheus, endpoint: {url: \"http://h:1\"}, queries: {in_flight: \"x\"}}]",
-                   "must be of kind scrape"}}) {
+                   "only itself can tell: kind scrape"}}) {
     EXPECT_NE(problems_of(with_victim(victim, sources)).find(problem), std::string::npos)
-        << victim << sources << "\n" << problems_of(with_victim(victim, sources));
+        << victim << sources << "\n"
+        << problems_of(with_victim(victim, sources));
   }
 }
 

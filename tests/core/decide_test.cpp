@@ -28,29 +28,69 @@ TEST(Decide, DrainsRlWhenProductionNeedsMore) {
   EXPECT_TRUE(is_urgent(d, small_config()));
 }
 
-TEST(Decide, LeastLostTakesWhoeverWorksOnTheFewestRollouts) {
-  Config config = small_config();
-  config.jobs[0].victim = std::make_shared<LeastLostVictim>();
-  Seen seen(100);
-  seen.chat(16).replica("c1", kChat).replicas("r", kRl, 7);
-  const auto victims = [&] {
-    const Decision d = decide_on(seen, config);
-    for (const Action& action : d.plan.actions) {
-      if (action.kind == ActionKind::drain) return std::pair(action.replicas.at(0).value, says(d, "leases.load_unknown"));
+/// A pool whose production needs one GPU of seven that RL has, where victims are who works on the fewest rollouts.
+class LeastLostIn : public ::testing::Test {
+ protected:
+  LeastLostIn() {
+    config_.jobs[0].victim = std::make_shared<LeastLostVictim>();
+    seen_.chat(16).replica("c1", kChat).replicas("r", kRl, 7);
+    for (int i = 1; i <= 7; ++i) loads_[ReplicaId("r-" + std::to_string(i))] = i == 4 ? 1 : 20 + i;
+  }
+  void said(double second) { seen_.raw().loads[kRl] = Sample<ReplicaLoads>{loads_, at_second(second)}; }
+  /// The first to leave, and the sentence with which it does.
+  std::string victim() {
+    decision_ = decide_on(seen_, config_);
+    for (const Step& step : decision_.why) {
+      if (step.rule.starts_with("leases.victim")) return to_sentence(step);
     }
-    return std::pair(std::string("nobody:\n" + story(d)), false);
+    return "nobody:\n" + story(decision_);
+  }
+
+  Config config_ = small_config();
+  Seen seen_{100};
+  ReplicaLoads loads_;
+  Decision decision_;
+};
+
+TEST_F(LeastLostIn, WhoeverWorksOnTheFewestRolloutsLeaves) {
+  said(100);
+  EXPECT_EQ(victim().rfind("r-4 leaves (serving", 0), 0U) << victim();
+  EXPECT_NE(victim().find("1 rollouts in flight"), std::string::npos) << victim();
+  EXPECT_FALSE(says(decision_, "leases.load_unknown"));
+}
+
+TEST_F(LeastLostIn, WhereNobodyKnowsTheNewestLeavesAndAStepSaysSo) {
+  const auto newest = [&](const char* what) {
+    EXPECT_EQ(victim().rfind("r-7 leaves", 0), 0U) << what << ": " << victim();
+    EXPECT_TRUE(says(decision_, "leases.load_unknown")) << what;
   };
-  ReplicaLoads loads;
-  for (int i = 1; i <= 7; ++i) loads[ReplicaId("r-" + std::to_string(i))] = i == 4 ? 1 : 20 + i;
-  seen.raw().loads[kRl] = Sample<ReplicaLoads>{loads, seen.now()};
-  EXPECT_EQ(victims(), std::pair(std::string("r-4"), false));
-  // Nobody knows: as newest, and a step says so.
-  seen.raw().loads[kRl] = Sample<ReplicaLoads>{loads, at_second(1)};
-  EXPECT_EQ(victims(), std::pair(std::string("r-7"), true)) << "stale";
-  seen.raw().loads[kRl] = Missing{"no answer in time", seen.now()};
-  EXPECT_EQ(victims(), std::pair(std::string("r-7"), true));
-  seen.raw().loads.clear();
-  EXPECT_EQ(victims(), std::pair(std::string("r-7"), true));
+  newest("nobody is asked");
+  seen_.raw().loads[kRl] = Missing{"connection refused", seen_.now()};
+  newest("nobody answers");
+  said(1);
+  newest("the last word is old");
+}
+
+TEST_F(LeastLostIn, WhoDoesNotSayIsTakenToWorkOnTheMost) {
+  loads_.erase(ReplicaId("r-4"));
+  said(100);
+  EXPECT_EQ(victim().rfind("r-1 leaves", 0), 0U) << victim();
+  EXPECT_TRUE(says(decision_, "leases.load_unknown"));
+}
+
+TEST_F(LeastLostIn, WhoAnswersNobodyLeavesFirst) {
+  loads_.erase(ReplicaId("r-8"));
+  seen_ = Seen(100);
+  seen_.chat(16).replica("c1", kChat).replicas("r", kRl, 6).replica("x", kRl, ReplicaPhase::ready);
+  const State before = decide_on(seen_, config_).next;
+  Seen ill(105);
+  ill.chat(16).replica("c1", kChat).replicas("r", kRl, 6).replica("x", kRl, ReplicaPhase::unhealthy);
+  ill.raw().loads[kRl] = Sample<ReplicaLoads>{loads_, ill.now()};
+  State serving = before;
+  for (auto& [id, lease] : serving.leases) lease.phase = LeasePhase::serving;
+  const Decision d = decide_on(ill, config_, serving);
+  ASSERT_TRUE(says(d, "leases.victim_working")) << story(d);
+  EXPECT_NE(story(d).find("x leaves (serving"), std::string::npos) << story(d);
 }
 
 TEST(Decide, StartsProductionOnlyOnGpusThatAreFree) {

@@ -309,7 +309,7 @@ TEST(Observer, AHangingSourceLeavesTheAdviserItsTime) {
   EXPECT_TRUE(rig.listener.last_seen.workloads.at(kChat).advice.known());
 }
 
-TEST(Observer, AsksReplicasOfAJobWhatTheyWorkOn) {
+TEST(Observer, AsksReplicasOfAJobOnceATickWhatTheyWorkOn) {
   Rig rig;
   const auto loads = std::make_shared<SaidLoads>(rig.clock);
   auto wiring = std::make_shared<Wiring>(*rig.wiring);
@@ -318,13 +318,30 @@ TEST(Observer, AsksReplicasOfAJobWhatTheyWorkOn) {
   rig.start();
   rig.run(60);
   EXPECT_EQ(loads->targets.size(), 7U);
-  const Reading<ReplicaLoads>& seen = rig.listener.last_seen.loads.at(kRl);
-  ASSERT_TRUE(seen.known());
-  EXPECT_EQ(seen.value().size(), 7U);
+  ASSERT_TRUE(rig.listener.last_seen.loads.at(kRl).known());
+  EXPECT_EQ(rig.listener.last_seen.loads.at(kRl).value().size(), 7U);
+  const int asked = loads->asked;
+  rig.run(20);
+  EXPECT_EQ(loads->asked, asked + 4) << "looks are taken every second, ticks every five";
+}
+
+TEST(Observer, ReplicasOfAJobThatHangHoldUpNothing) {
+  Rig rig;
+  const auto loads = std::make_shared<SaidLoads>(rig.clock);
+  auto wiring = std::make_shared<Wiring>(*rig.wiring);
+  wiring->loads[kRl] = loads;
+  rig.wiring = wiring;
+  rig.start();
+  rig.run(60);
   loads->hangs = true;
   rig.run(10);
-  ASSERT_FALSE(rig.listener.last_seen.loads.at(kRl).known());
-  EXPECT_EQ(rig.listener.last_seen.loads.at(kRl).missing()->why, "no answer in time");
+  const TimePoint last_word = rig.listener.last_seen.loads.at(kRl).sample()->taken_at;
+  const int asked = loads->asked, looks = rig.listener.observations;
+  rig.run(60);
+  EXPECT_EQ(loads->asked, asked) << "one call at a time";
+  EXPECT_GE(rig.listener.observations, looks + 59);
+  EXPECT_TRUE(rig.listener.last_seen.workloads.at(kChat).signals.at("in_flight").value.known());
+  EXPECT_EQ(rig.listener.last_seen.loads.at(kRl).sample()->taken_at, last_word) << "as old as it is";
 }
 
 TEST(Observer, OfTwoSourcesTheLargerValueCountsAndEitherMayBeMissing) {

@@ -101,11 +101,14 @@ class SaidLoads final : public LoadSource {
   explicit SaidLoads(Clock& clock) : clock_(clock) {}
   double load = 3;
   bool hangs = false;
+  int asked = 0;
   std::vector<Target> targets;
 
   awaitable<Reading<ReplicaLoads>> loads(std::vector<Target> wanted, TimePoint) override {
     targets = std::move(wanted);
-    if (hangs) co_await clock_.sleep_until(clock_.now() + Duration{3'600'000});
+    ++asked;
+    const TimePoint much_later = clock_.now() + Duration{3'600'000};
+    if (hangs) co_await clock_.sleep_until(much_later);
     Sample<ReplicaLoads> sample;
     sample.taken_at = clock_.now();
     for (const Target& target : targets) sample.value[ReplicaId(target.name)] = load;
