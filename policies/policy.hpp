@@ -131,9 +131,9 @@ class GrowthPolicy {
 struct Candidate {
   ReplicaId replica;
   LeasePhase phase = LeasePhase::serving;
-  TimePoint since{};
   TimePoint started_at{};
-  Gpus gpus;
+  Duration start_took{0};  ///< from its start's decision until it first served; 0: not yet
+  Gpus gpus{};
   std::optional<double> in_flight{};  ///< rollouts it works on; unknown where nobody counts them
   Duration age{0};                    ///< since its start was decided
 };

@@ -113,9 +113,8 @@ Gpus lendable(Draft& draft, const Input& in, const Pool& pool) {
     drain = std::max(drain, site->deployment->drain_timeout);
     for (const LeaseRef& ref : draft.of(*site).leases) {
       if (ref.lease->phase != LeasePhase::serving) continue;
-      // One that was adopted, or has loaded its weights again, serves since a moment ago and began long before: that is
-      // its age and no start-up. No start takes longer than its timeout.
-      const Duration took = ref.lease->since - ref.lease->asked_at;
+      // One that took longer than a start may has waited for weights that were not there.
+      const Duration took = ref.lease->start_took.value_or(Duration{0});
       if (took <= site->deployment->start_timeout) start_up = std::max(start_up, took);
     }
   }

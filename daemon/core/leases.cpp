@@ -48,8 +48,12 @@ std::vector<Candidate> candidates_of(Draft& draft, const Input& in, const Site& 
   for (const LeaseRef& ref : draft.of(site).leases) {
     const Lease& lease = *ref.lease;
     if (!is_active(lease.phase)) continue;
-    Candidate candidate{
-        *ref.id, lease.phase, lease.since, lease.asked_at, lease.gpus, std::nullopt, in.now - lease.asked_at};
+    Candidate candidate{.replica = *ref.id,
+                        .phase = lease.phase,
+                        .started_at = lease.asked_at,
+                        .start_took = lease.start_took.value_or(Duration{0}),
+                        .gpus = lease.gpus,
+                        .age = in.now - lease.asked_at};
     const bool ill = ref.shown != nullptr && ref.shown->phase == ReplicaPhase::unhealthy;
     if (looks && ill) {
       candidate.in_flight = 0;  // it answers nobody: what it worked on is lost already

@@ -32,6 +32,8 @@ Lease adopted(Draft& draft, const Input& in, const ReplicaSeen& replica) {
   lease.deployment = replica.deployment;
   lease.since = in.now;
   lease.asked_at = replica.started_at;
+  if (replica.phase == ReplicaPhase::ready)
+    lease.start_took = std::max(replica.since - replica.started_at, Duration{0});
   return lease;
 }
 

@@ -23,6 +23,7 @@ void snapshots(Draft& draft, const Input& in) {
         continue;
       }
       advance(*ref.lease, LeaseEvent::current, in.now);
+      if (!ref.lease->start_took) ref.lease->start_took = in.now - ref.lease->asked_at;
       draft.say(Stage::snapshots, loads ? "snapshots.loaded" : "snapshots.current", ref.id->value);
     }
     draft.of(site).count();

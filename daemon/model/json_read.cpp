@@ -183,6 +183,11 @@ Lease lease_from(const json& j) {
   lease.gpus = read<Gpus>(j, "gpus");
   lease.evicted = read<bool>(j, "evicted");
   lease.seen = read<bool>(j, "seen");
+  if (has(j, "start_took_ms")) {
+    lease.start_took = Duration{read<std::int64_t>(j, "start_took_ms")};
+  } else if (lease.phase == LeasePhase::serving) {
+    lease.start_took = lease.since - lease.asked_at;  // written before it was kept
+  }
   return lease;
 }
 

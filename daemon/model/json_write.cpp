@@ -73,6 +73,7 @@ json lease_json(const Lease& lease) {
   out["gpus"] = lease.gpus.count;
   out["evicted"] = lease.evicted;
   out["seen"] = lease.seen;
+  if (lease.start_took) out["start_took_ms"] = lease.start_took->count();
   return out;
 }
 

@@ -25,8 +25,9 @@ struct Lease {
   TimePoint drain_deadline{};  ///< draining only
   TimePoint said_at{};         ///< when it was last told to leave
   Gpus gpus;
-  bool evicted = false;  ///< the drain has turned hard
-  bool seen = false;     ///< the fleet has shown it at least once
+  bool evicted = false;                ///< the drain has turned hard
+  bool seen = false;                   ///< the fleet has shown it at least once
+  std::optional<Duration> start_took;  ///< from the decision to start it until it first served; unset until then
   friend bool operator==(const Lease&, const Lease&) = default;
 };
 

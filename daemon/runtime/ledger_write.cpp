@@ -1,7 +1,8 @@
 #include "daemon/runtime/ledger_write.hpp"
 
-#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "daemon/model/json.hpp"
 #include "daemon/model/json_delta.hpp"
@@ -71,9 +72,13 @@ Status write_unmatched(Database& db, const Outcome& outcome) {
 }
 
 /// Only to choose who leaves a decision looks at what replicas work on; of ten thousand that is a third of a megabyte.
-bool reclaims_from(const Decision& decision, const DeploymentId& id) {
-  return std::any_of(decision.why.begin(), decision.why.end(),
-                     [&](const Step& step) { return step.rule == "leases.reclaim" && step.subject == id.value; });
+void keep_what_was_looked_at(std::map<DeploymentId, Reading<ReplicaLoads>>& loads, const Decision& decision) {
+  if (loads.empty()) return;
+  std::set<DeploymentId> reclaimed;
+  for (const Step& step : decision.why) {
+    if (step.rule == "leases.reclaim") reclaimed.insert(DeploymentId(step.subject));
+  }
+  std::erase_if(loads, [&](const auto& of) { return !reclaimed.contains(of.first); });
 }
 
 Result<std::int64_t> change(Database& db, const char* sql, std::int64_t limit) {
@@ -130,7 +135,7 @@ Status TickWriter::insert_config(Database& db, const TickRecord& tick) {
 }
 
 Status TickWriter::write(Database& db, TickRecord tick) {
-  std::erase_if(tick.seen.loads, [&](const auto& loads) { return !reclaims_from(tick.decision, loads.first); });
+  keep_what_was_looked_at(tick.seen.loads, tick.decision);
   const bool whole = !last_ || tick.decision.tick % kFullEvery == 0;
   const std::string state = whole ? json_text(to_json(tick.decision.next)) : std::string();
   Status done = db.atomically([&]() -> Status {

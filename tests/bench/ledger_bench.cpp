@@ -9,6 +9,7 @@
 #include "daemon/runtime/ledger_schema.hpp"
 #include "daemon/runtime/ledger_weights.hpp"
 #include "daemon/runtime/ledger_write.hpp"
+#include "policies/victim/least_lost.hpp"
 #include "tests/bench/fleetful.hpp"
 
 namespace ebb::testing {
@@ -28,6 +29,12 @@ void next_tick(Fleetful& fleet, const Plan& plan, std::mt19937& random) {
     load.taken_at = fleet.now;
   }
   for (auto& [id, view] : fleet.seen.fleets) view.sample()->taken_at = fleet.now;
+  std::uniform_int_distribution<int> rollouts(0, 32);
+  for (auto& [id, loads] : fleet.seen.loads) loads = Sample<ReplicaLoads>{{}, fleet.now};
+  for (const auto& [id, lease] : fleet.state.leases) {
+    const auto loads = fleet.seen.loads.find(lease.deployment);
+    if (loads != fleet.seen.loads.end()) loads->second.sample()->value[id] = rollouts(random);
+  }
   for (const Action& action : plan.actions) {
     std::vector<ReplicaSeen>& replicas = fleet.seen.fleets.at(action.fleet).sample()->value.replicas;
     for (const ReplicaId& id : action.replicas) {
@@ -42,13 +49,22 @@ void next_tick(Fleetful& fleet, const Plan& plan, std::mt19937& random) {
 
 double megabytes(Database& db, const char* sql) { return static_cast<double>(db.number(sql).value()) / 1e6; }
 
-int measure(const std::string& path) {
+/// Every job's victims are who works on the fewest rollouts, and every replica says on how many it works.
+void look_at_loads(Fleetful& fleet) {
+  for (JobConfig& job : fleet.config.jobs) {
+    job.victim = std::make_shared<LeastLostVictim>();
+    fleet.seen.loads[job.deployments[0].id] = Missing{"not asked yet", fleet.now};
+  }
+}
+
+int measure(const std::string& path, bool with_loads) {
   auto opened = Database::open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX);
   if (!opened.ok()) return std::fprintf(stderr, "%s\n", opened.error().what.c_str()), 1;
   Database& db = **opened;
   if (Status ready = prepare_ledger_file(db, path); !ready.ok())
     return std::fprintf(stderr, "%s\n", ready.error().what.c_str()), 1;
   Fleetful fleet = fleet_of(100, 10, 10);
+  if (with_loads) look_at_loads(fleet);
   std::mt19937 random(1);
   TickWriter writer("bench");
   std::chrono::steady_clock::duration spent{0};
@@ -64,7 +80,8 @@ int measure(const std::string& path) {
     next_tick(fleet, decision.plan, random);
   }
   constexpr double kDays = static_cast<double>(kTicks) / kTicksADay;
-  std::printf("%d ticks, %zu replicas at the end, %zu actions\n", kTicks, fleet.state.leases.size(), actions);
+  std::printf("%d ticks, %zu replicas at the end, %zu actions%s\n", kTicks, fleet.state.leases.size(), actions,
+              with_loads ? ", victims by what they work on" : "");
   std::printf(
       "a day: decisions %.0f MB, what they were made from %.0f MB (kept whole: %.0f MB)\n",
       megabytes(db, "SELECT sum(length(decision)) FROM decisions") / kDays,
@@ -108,7 +125,9 @@ int measure_page(const std::string& path) {
 int main() {
   std::string dir = (std::filesystem::temp_directory_path() / "ebb-bench-XXXXXX").string();
   if (::mkdtemp(dir.data()) == nullptr) return 1;
-  const int status = std::max(ebb::testing::measure(dir + "/ebb.db"), ebb::testing::measure_page(dir + "/rows.db"));
+  const int status =
+      std::max({ebb::testing::measure(dir + "/ebb.db", false), ebb::testing::measure(dir + "/loads.db", true),
+                ebb::testing::measure_page(dir + "/rows.db")});
   std::filesystem::remove_all(dir);
   return status;
 }

@@ -33,13 +33,14 @@ class LeastLostIn : public ::testing::Test {
  protected:
   LeastLostIn() {
     config_.jobs[0].victim = std::make_shared<LeastLostVictim>();
-    seen_.chat(16).replica("c1", kChat).replicas("r", kRl, 7);
+    before_ = decide_on(Seen(95).chat(8).replica("c1", kChat).replicas("r", kRl, 7), config_).next;
+    seen_.chat(16).replica("c1", kChat).replicas("r", kRl, 6);
     for (int i = 1; i <= 7; ++i) loads_[ReplicaId("r-" + std::to_string(i))] = i == 4 ? 1 : 20 + i;
   }
   void said(double second) { seen_.raw().loads[kRl] = Sample<ReplicaLoads>{loads_, at_second(second)}; }
-  /// The first to leave, and the sentence with which it does.
-  std::string victim() {
-    decision_ = decide_on(seen_, config_);
+  /// The sentence with which the first one leaves.
+  std::string victim(ReplicaPhase last = ReplicaPhase::ready) {
+    decision_ = decide_on(Seen(seen_).replica("r-7", kRl, last), config_, before_);
     for (const Step& step : decision_.why) {
       if (step.rule.starts_with("leases.victim")) return to_sentence(step);
     }
@@ -47,6 +48,7 @@ class LeastLostIn : public ::testing::Test {
   }
 
   Config config_ = small_config();
+  State before_;  ///< all seven serve
   Seen seen_{100};
   ReplicaLoads loads_;
   Decision decision_;
@@ -61,7 +63,7 @@ TEST_F(LeastLostIn, WhoeverWorksOnTheFewestRolloutsLeaves) {
 
 TEST_F(LeastLostIn, WhereNobodyKnowsTheNewestLeavesAndAStepSaysSo) {
   const auto newest = [&](const char* what) {
-    EXPECT_EQ(victim().rfind("r-7 leaves", 0), 0U) << what << ": " << victim();
+    EXPECT_EQ(victim().rfind("r-7 leaves (serving", 0), 0U) << what << ": " << victim();
     EXPECT_TRUE(says(decision_, "leases.load_unknown")) << what;
   };
   newest("nobody is asked");
@@ -74,23 +76,14 @@ TEST_F(LeastLostIn, WhereNobodyKnowsTheNewestLeavesAndAStepSaysSo) {
 TEST_F(LeastLostIn, WhoDoesNotSayIsTakenToWorkOnTheMost) {
   loads_.erase(ReplicaId("r-4"));
   said(100);
-  EXPECT_EQ(victim().rfind("r-1 leaves", 0), 0U) << victim();
+  EXPECT_EQ(victim().rfind("r-1 leaves (serving", 0), 0U) << victim();
   EXPECT_TRUE(says(decision_, "leases.load_unknown"));
 }
 
 TEST_F(LeastLostIn, WhoAnswersNobodyLeavesFirst) {
-  loads_.erase(ReplicaId("r-8"));
-  seen_ = Seen(100);
-  seen_.chat(16).replica("c1", kChat).replicas("r", kRl, 6).replica("x", kRl, ReplicaPhase::ready);
-  const State before = decide_on(seen_, config_).next;
-  Seen ill(105);
-  ill.chat(16).replica("c1", kChat).replicas("r", kRl, 6).replica("x", kRl, ReplicaPhase::unhealthy);
-  ill.raw().loads[kRl] = Sample<ReplicaLoads>{loads_, ill.now()};
-  State serving = before;
-  for (auto& [id, lease] : serving.leases) lease.phase = LeasePhase::serving;
-  const Decision d = decide_on(ill, config_, serving);
-  ASSERT_TRUE(says(d, "leases.victim_working")) << story(d);
-  EXPECT_NE(story(d).find("x leaves (serving"), std::string::npos) << story(d);
+  loads_[ReplicaId("r-7")] = 30;
+  said(100);
+  EXPECT_EQ(victim(ReplicaPhase::unhealthy).rfind("r-7 leaves (serving", 0), 0U) << victim(ReplicaPhase::unhealthy);
 }
 
 TEST(Decide, StartsProductionOnlyOnGpusThatAreFree) {

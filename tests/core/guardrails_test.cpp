@@ -405,10 +405,42 @@ TEST(Guardrails, TheGrowthPolicyIsToldHowLongAStartTook) {
 TEST(Guardrails, TheAgeOfAnAdoptedReplicaIsNoStartUp) {
   Config config = small_config();
   config.pools[0].growth = std::make_shared<StartUpProbe>();
-  const Seen seen = quiet(86'400, 3);  // they began with the day
-  const Decision adopted = decide_on(seen, config);
+  Observation seen = quiet(86'400, 3).get();
+  for (ReplicaSeen& replica : seen.fleets.at(kFleet).sample()->value.replicas) {
+    // They began with the day, and the fleet tells when they were ready.
+    if (replica.deployment == kRl) replica.since = replica.started_at + Duration{50'000};
+  }
+  State state;
+  state.started_at = kStart;
+  const Decision adopted = decide(seen, state, config, seen.at);
   ASSERT_TRUE(says(adopted, "leases.adopted"));
-  EXPECT_EQ(start_up_told(decide_on(seen, config, adopted.next)), 0);
+  EXPECT_EQ(start_up_told(decide(seen, adopted.next, config, seen.at)), 50);
+}
+
+TEST(Guardrails, LoadingOtherWeightsIsNoStartUp) {
+  Config config = small_config();
+  config.pools[0].growth = std::make_shared<StartUpProbe>();
+  config.jobs[0].snapshots.enabled = true;
+  const Decision first = decide_on(Seen(100).chat(8).replica("c1", kChat), config);
+  State state = first.next;
+  const auto look = [&](double second, double load, bool loaded) {
+    Seen seen(second);
+    seen.chat(load).replica("c1", kChat);
+    for (const auto& [id, lease] : first.next.leases) {
+      if (lease.deployment != kRl) continue;
+      seen.replica(id.value, kRl);
+      if (loaded) seen.raw().current[JobId("rl")].insert(id);
+    }
+    if (!loaded) seen.raw().current[JobId("rl")];
+    const Decision decision = decide_on(seen, config, state);
+    state = decision.next;
+    return decision;
+  };
+  for (const auto& [second, loaded] : {std::pair{140.0, true}, {400.0, false}, {500.0, true}}) look(second, 8, loaded);
+  EXPECT_EQ(start_up_told(look(505, 8, true)), 40);
+  const Lease& lease = state.leases.rbegin()->second;
+  EXPECT_EQ(lease.since, at_second(500));
+  EXPECT_EQ(lease.start_took, Duration{40'000});
 }
 
 }  // namespace

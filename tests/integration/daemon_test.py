@@ -24,6 +24,23 @@ class Scaling(unittest.TestCase):
             slots = world.slots_in_use()
             self.assertEqual(len(slots), len(set(slots)), "a slot was handed out twice")
 
+    def test_the_replica_with_the_fewest_rollouts_leaves(self):
+        with World(gpus=3, victim="least_lost", rl_sources="[{kind: scrape, dialect: vllm}]") as world:
+            world.start_daemon()
+            world.wait_ready("rl@local", 2)
+            busy = max(r["id"] for r in world.replicas("rl@local"))  # whom `newest` would take: both began together
+            with Pressure(world, name="rl", only=busy) as rollouts, Pressure(world) as pressure:
+                rollouts.set(3)
+                wait_for(lambda: world.running(busy) == 3, 10, "three rollouts")
+                asked = world.tick() + 3
+                wait_for(lambda: world.tick() > asked, 10, "ticks that asked since")
+                pressure.set(4)
+                world.wait_ready("rl@local", 1)
+                self.assertEqual([r["id"] for r in world.replicas("rl@local", "ready")], [busy])
+                said = [s["text"] for d in world.get("/v1/decisions?limit=500")["decisions"] for s in d["why"]]
+                self.assertTrue(any("leaves (serving" in text and "0 rollouts in flight" in text for text in said), said)
+                self.assertEqual(rollouts.errors, [])
+
     def test_every_tick_is_explained_in_sentences(self):
         with World() as world, Pressure(world) as pressure:
             world.start_daemon()

@@ -115,6 +115,7 @@ jobs:
     grow_step: 8
     grow_cooldown: 0s
     reclaim_cooldown: {reclaim_cooldown}
+    victim: {{policy: {victim}}}
     deployments:
       - pool: local
         fleet: local
@@ -122,10 +123,12 @@ jobs:
         command: {rl_command}
         start_timeout: 20s
         drain_timeout: {rl_drain}
+        sources: {rl_sources}
 """
 
 DEFAULTS = dict(mode="act", tick="500ms", sample="200ms", observe="180ms", warm_up="0s", gpus=4, quiet="0s", ttl="60s",
-                blind_after="60s", target=2, stabilisation="0s", reclaim_cooldown="0s", rl_drain="3s", engine_args=[])
+                blind_after="60s", target=2, stabilisation="0s", reclaim_cooldown="0s", rl_drain="3s", victim="newest",
+                rl_sources="[]", engine_args=[])
 
 
 class World:
@@ -202,6 +205,16 @@ class World:
         return [r for r in listed if (deployment is None or r["deployment"] == deployment)
                 and (phase is None or r["phase"] == phase)]
 
+    def tick(self):
+        return self.get("/v1/decisions?limit=1")["decisions"][0]["tick"]
+
+    def running(self, replica):
+        """Requests that a replica says it works on."""
+        address = next(r["address"] for r in self.replicas() if r["id"] == replica)
+        with urllib.request.urlopen(f"{address}/metrics", timeout=5) as page:
+            lines = [line for line in page.read().decode().splitlines() if line.startswith("vllm:num_requests_running")]
+        return sum(float(line.split()[-1]) for line in lines)
+
     def ready(self, deployment):
         return len(self.replicas(deployment, "ready"))
 
@@ -255,10 +268,10 @@ class World:
 
 
 class Pressure:
-    """Keeps `level` streaming requests in flight on the ready chat replicas of a world."""
+    """Keeps `level` streaming requests in flight on the ready replicas of one deployment of a world, or on `only` one."""
 
-    def __init__(self, world, tokens=4000):
-        self.world, self.tokens = world, tokens
+    def __init__(self, world, tokens=4000, name="chat", only=None):
+        self.world, self.tokens, self.name, self.only = world, tokens, name, only
         self.level, self.errors, self.finished = 0, [], 0
         self.closing = False
         self.addresses, self.threads = [], []
@@ -278,7 +291,8 @@ class Pressure:
     def find(self):
         while not self.closing:
             try:
-                self.addresses = [r["address"] for r in self.world.replicas("chat@local", "ready")]
+                self.addresses = [r["address"] for r in self.world.replicas(f"{self.name}@local", "ready")
+                                  if self.only in (None, r["id"])]
             except (OSError, ValueError, KeyError, urllib.error.URLError, http.client.HTTPException):
                 pass  # the daemon is down: a router keeps its last list
             time.sleep(0.1)
@@ -304,7 +318,7 @@ class Pressure:
         started = False
         try:
             connection.request("POST", "/v1/completions", headers={"Content-Type": "application/json"}, body=json.dumps(
-                {"model": "chat-model", "prompt": f"request {index}", "max_tokens": self.tokens, "stream": True}))
+                {"model": f"{self.name}-model", "prompt": f"request {index}", "max_tokens": self.tokens, "stream": True}))
             answer = connection.getresponse()
             if answer.status != 200:
                 time.sleep(0.05)  # draining or not there yet: a router tries another one

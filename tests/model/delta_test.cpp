@@ -22,6 +22,7 @@ State random_state(std::mt19937& random) {
       Lease& lease = out.leases[ReplicaId("r" + name)];
       lease.deployment = DeploymentId("rl@p");
       lease.gpus = {number(3)};
+      if (number(2) == 0) lease.start_took = Duration{number(100)};
     }
     if (number(3) == 0) {
       DeploymentMemory& memory = out.deployments[DeploymentId("d" + name)];
@@ -60,8 +61,11 @@ Observation random_observation(std::mt19937& random) {
   }
   if (number(3) > 0) out.workloads[DeploymentId("chat@p")].reported = number(3);
   if (number(3) > 0) out.demand[JobId("rl")] = Sample<double>{number(3) / 7.0, kNow};
-  if (number(3) > 0)
-    out.loads[DeploymentId("rl@p")] = Sample<ReplicaLoads>{{{ReplicaId("r1"), number(3) / 7.0}}, out.at};
+  if (number(3) > 0) {
+    Reading<ReplicaLoads>& loads = out.loads[DeploymentId("rl@p")];
+    loads = Missing{"no answer in time", out.at};
+    if (number(3) > 0) loads = Sample<ReplicaLoads>{{{ReplicaId("r1"), number(3) / 7.0}}, out.at};
+  }
   if (number(3) > 0) out.busy.insert(DeploymentId("rl@p"));
   if (number(3) > 0) out.current[JobId("rl")].insert(ReplicaId("r" + std::to_string(number(2))));
   return out;

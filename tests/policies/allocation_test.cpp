@@ -126,8 +126,9 @@ TEST(Allocation, NeverGivesMoreThanThereIs) {
   }
 }
 
-Candidate candidate(const char* id, LeasePhase phase, double started, double since) {
-  Candidate out{ReplicaId(id), phase, at_second(since), at_second(started), Gpus{1}};
+Candidate candidate(const char* id, LeasePhase phase, double started, double serving) {
+  Candidate out{.replica = ReplicaId(id), .phase = phase, .started_at = at_second(started), .gpus = Gpus{1}};
+  if (phase == LeasePhase::serving) out.start_took = at_second(serving) - at_second(started);
   out.age = at_second(100) - at_second(started);
   return out;
 }

@@ -25,6 +25,7 @@ services:
     deployments: [{pool: p, min: 1, max: 8}]
 jobs:
   - name: rl
+    victim: {policy: least_lost}
     deployments: [{pool: p, fleet: f, max: 8}]
 )";
 
@@ -40,9 +41,11 @@ Observation seen(std::uint64_t tick, const State& state) {
   WorkloadSeen& chat = out.workloads[DeploymentId("chat@p")];
   chat.signals["in_flight"].value = Sample<double>{static_cast<double>(tick * 7 % 50) / 3, out.at};
   chat.held = Sample<Replicas>{Replicas{2}, out.at};
-  chat.asked = chat.held;
+  chat.asked = Sample<Replicas>{Replicas{(tick + 5) % 50 < 10 ? 7 : 2}, out.at};  // RL has to leave now and then
   FleetSeen fleet;
+  Sample<ReplicaLoads> loads{{}, out.at};
   for (const auto& [id, lease] : state.leases) {
+    loads.value[id] = static_cast<double>((tick * 5 + loads.value.size() * 3) % 7);
     ReplicaSeen replica;
     replica.id = id;
     replica.deployment = lease.deployment;
@@ -53,6 +56,7 @@ Observation seen(std::uint64_t tick, const State& state) {
     fleet.replicas.push_back(std::move(replica));
   }
   out.fleets[FleetId("f")] = Sample<FleetSeen>{std::move(fleet), out.at};
+  if (tick % 10 != 0) out.loads[DeploymentId("rl@p")] = std::move(loads);
   return out;
 }
 
@@ -93,6 +97,20 @@ TEST(Replay, TheSameBuildGivesTheSameBytes) {
   EXPECT_EQ(all.report.different, 0) << all.differences.at(0).lines.at(0);
   EXPECT_EQ(all.report.unreadable, 0) << all.report.first_unreadable;
   EXPECT_EQ(all.report.builds, std::vector<std::string>{"test"});
+}
+
+TEST(Replay, WhatReplicasWorkOnIsKeptOfReclaimsOnly) {
+  const TempDir dir;
+  const auto db = Database::open(recorded(dir), SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX).value();
+  Statement rows = db->prepare("SELECT tick, decision, observation FROM decisions JOIN inputs USING (tick)").value();
+  int reclaims = 0;
+  while (rows.step().value()) {
+    const std::int64_t tick = rows.number(0);
+    const bool looked = rows.text(1).find("leases.reclaim") != std::string::npos && tick % 10 != 0;
+    EXPECT_EQ(rows.text(2).find(R"("loads":{"rl@p")") != std::string::npos, looked) << "tick " << tick;
+    reclaims += looked ? 1 : 0;
+  }
+  EXPECT_GE(reclaims, 3);
 }
 
 TEST(Replay, SaysWhatComesOutOtherwise) {

@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "tests/sim/sim_ledger.hpp"
 
@@ -71,6 +73,7 @@ void Judge::decided(const Observation& seen, const Decision& decision, TimePoint
   }
   judge_growth(seen, decision);
   judge_reclaim(seen, decision, steady);
+  judge_victims(seen, decision);
   judge_endings(seen, decision, steady);
   if (!violation_.empty() && story_.empty()) tell(decision);
 }
@@ -168,6 +171,36 @@ void Judge::judge_reclaim(const Observation& seen, const Decision& decision, Tim
   if (drain_until_ && seen.at < *drain_until_) room = 0;
   if (active - told > std::max(room, 0)) {
     say("I1: a reclaim is missing:" + number("active", active) + number("told", told) + number("room", room));
+  }
+}
+
+void Judge::judge_victims(const Observation& seen, const Decision& decision) {
+  const auto said = seen.loads.find(DeploymentId("rl@pool"));
+  if (said == seen.loads.end() || truth_.fleet != ReadFault::none) return;
+  const Sample<ReplicaLoads>* loads = said->second.sample();
+  const bool fresh = loads != nullptr && seen.at - loads->taken_at <= config_.stale_after;
+  std::set<ReplicaId> chosen;
+  for (const Action& action : decision.plan.actions) {
+    if (action.kind != ActionKind::start) chosen.insert(action.replicas.begin(), action.replicas.end());
+  }
+  // Of those that serve; unknown is more than anything known.
+  using Works = std::pair<double, ReplicaId>;
+  std::optional<Works> most, least;  // of who leaves, of who stays
+  for (const auto& [id, body] : truth_.bodies) {
+    // Who was told before is on its way, whatever the world still shows.
+    if (!body.rl || body.phase != ReplicaPhase::ready || told_.contains(id)) continue;
+    const bool known = fresh && loads->value.contains(id);
+    const Works works{known ? loads->value.at(id) : std::numeric_limits<double>::infinity(), id};
+    if (chosen.contains(id)) {
+      if (!most || most->first < works.first) most = works;
+    } else if (!least || works.first < least->first) {
+      least = works;
+    }
+  }
+  if (most && least && least->first < most->first)
+    say("least_lost: " + most->second.value + " leaves and " + least->second.value + " stays");
+  for (const Step& step : decision.why) {
+    if (step.rule == "leases.victim_working" && !fresh) say("least_lost: looks at what nobody says");
   }
 }
 

@@ -48,6 +48,8 @@ class Judge {
   [[nodiscard]] int reserve() const;
   void judge_growth(const Observation& seen, const Decision& decision);
   void judge_reclaim(const Observation& seen, const Decision& decision, TimePoint steady);
+  /// Where the victim policy looks at them, nobody leaves who works on more than one that stays.
+  void judge_victims(const Observation& seen, const Decision& decision);
   void judge_endings(const Observation& seen, const Decision& decision, TimePoint steady);
 
   const Config& config_;

@@ -42,6 +42,37 @@ class SimSource final : public MetricSource {
   bool external_;
 };
 
+/// What RL replicas work on, as a whole number that changes every few minutes. Some do not say; at times nobody does,
+/// or not for long. It draws nothing, so that a life is the same with it and without.
+class SimLoads final : public LoadSource {
+ public:
+  explicit SimLoads(SteppedClock& clock) : clock_(clock) {}
+  awaitable<Reading<ReplicaLoads>> loads(std::vector<Target> targets, TimePoint) override {
+    const std::size_t moment = static_cast<std::size_t>(clock_.steady().time_since_epoch() / kEvery);
+    Reading<ReplicaLoads> out = said(targets, moment);
+    if (mixed(moment, "hangs") % 8 == 0) co_await clock_.sleep_until(clock_.now() + kEvery);
+    co_return out;
+  }
+
+ private:
+  static constexpr Duration kEvery{300'000};
+  static std::size_t mixed(std::size_t moment, const std::string& name) {
+    return std::hash<std::string>()(std::to_string(moment) + name);
+  }
+  [[nodiscard]] Reading<ReplicaLoads> said(const std::vector<Target>& targets, std::size_t moment) const {
+    Sample<ReplicaLoads> sample;
+    sample.taken_at = clock_.now();
+    for (const Target& target : targets) {
+      const std::size_t drawn = mixed(moment, target.name);
+      if (drawn % 8 != 0) sample.value[ReplicaId(target.name)] = static_cast<double>(drawn / 8 % 6);
+    }
+    if (sample.value.empty() || mixed(moment, "answers") % 8 == 0) return Missing{"no answer", sample.taken_at};
+    return sample;
+  }
+
+  SteppedClock& clock_;
+};
+
 class Process final : public LoopListener {
  public:
   Process(SteppedClock& clock, SimLedger& ledger, World& world, Engines& engines, Judge& judge, WeightsJudge& weights,
@@ -51,6 +82,8 @@ class Process final : public LoopListener {
     wiring->fleets[FleetId("fleet")] = std::make_shared<SimFleet>(world);
     wiring->sources[DeploymentId("chat@pool")] = {std::make_shared<SimSource>(world, false)};
     wiring->sources[DeploymentId("ext@pool")] = {std::make_shared<SimSource>(world, true)};
+    if (config->jobs.front().victim->looks_at_load())
+      wiring->loads[DeploymentId("rl@pool")] = std::make_shared<SimLoads>(clock);
     for (const auto& [id, site] : engines.sites()) {
       wiring->snapshots.hotloads[id] = std::make_shared<SimHotload>(engines, id);
     }

@@ -50,6 +50,7 @@ services:
     deployments: [{pool: pool, min: 0, max: 3}]
 jobs:
   - name: rl
+    victim: {policy: VICTIM}
     grow_step: 4
     grow_cooldown: 0s
     reclaim_cooldown: 60s
@@ -78,8 +79,9 @@ constexpr const char* kElsewhere = R"(
 
 /// What a reload may change.
 struct Knobs {
-  bool snapshots = true;  ///< this one and the next are the run's
+  bool snapshots = true;  ///< this one and the next two are the run's
   bool away = false;
+  bool least_lost = false;
   int headroom = 0;
   bool on_policy = true;
   bool waves = false;
@@ -92,6 +94,7 @@ std::shared_ptr<const Config> loaded_with(const Knobs& knobs) {
     text.replace(text.find(plain), plain.size(), wanted);
   };
   put("headroom: 0", "headroom: " + std::to_string(knobs.headroom));
+  put("VICTIM", knobs.least_lost ? "least_lost" : "newest");
   put("ENABLED", knobs.snapshots ? "true" : "false");
   put("FRACTION", knobs.on_policy ? "1" : "0.6");
   put("UNAVAILABLE", knobs.waves ? "0.4" : "1");
@@ -101,9 +104,10 @@ std::shared_ptr<const Config> loaded_with(const Knobs& knobs) {
   return std::make_shared<const Config>(std::move(*loaded.config));
 }
 
-/// Not every job loads snapshots.
-Knobs drawn(Random& random) {
+/// Not every job loads snapshots, and every third looks at what its replicas work on.
+Knobs drawn(Random& random, std::uint64_t seed) {
   Knobs knobs;
+  knobs.least_lost = seed % 3 == 2;
   knobs.snapshots = chance(random, 0.6);
   knobs.away = knobs.snapshots && chance(random, 0.5);
   return knobs;
@@ -300,7 +304,7 @@ class Run {
   test::VirtualClock steady_{kBegin};
   SteppedClock clock_{steady_};
   MemoryVfs vfs_;
-  Knobs knobs_ = drawn(random_);
+  Knobs knobs_ = drawn(random_, options_.seed);
   std::shared_ptr<const Config> config_ = config_with(knobs_);
   const std::shared_ptr<const Config> shape_ = config_;  ///< what no reload changes: bounds and times
   Judge judge_{*shape_};

@@ -1,4 +1,4 @@
-// Which advisers a configuration gets, and what a reload makes of them.
+// Which advisers and load sources a configuration gets, and what a reload makes of advisers.
 #include "adapters/factory.hpp"
 #include "config/load.hpp"
 #include "tests/adapters/advisor/rig.hpp"
@@ -52,6 +52,28 @@ TEST_F(AdvisersOfAConfiguration, SurviveAReloadThatIsNotAboutThem) {
   EXPECT_EQ(advisor(*other), advisor(*before));
   const auto changed = make_wiring(loaded("{policy: exec, command: [other]}"), before.get(), parts);
   EXPECT_NE(advisor(*changed), advisor(*before));
+}
+
+TEST_F(AdvisersOfAConfiguration, ReplicasOfAJobAreAskedWhereItsVictimsDependOnIt) {
+  const Loaded out = load_config_text(
+      "pools: [{name: p}]\n"
+      "fleets: [{name: f, pool: p}]\n"
+      "jobs:\n"
+      "  - name: one\n"
+      "    victim: {policy: least_lost}\n"
+      "    deployments: [{pool: p, fleet: f, command: [x, \"{port}\"],\n"
+      "                   sources: [{dialect: vllm}]}]\n"
+      "  - {name: other, deployments: [{pool: p, fleet: f, command: [x, \"{port}\"]}]}\n",
+      "x.yaml");
+  ASSERT_TRUE(out.config) << to_text(out.problems);
+  const auto wiring = make_wiring(*out.config, nullptr, parts);
+  ASSERT_EQ(wiring->loads.size(), 1U);
+  http.serve("http://rl-0:1/metrics",
+             "vllm:num_requests_running{model_name=\"m\"} 2\nvllm:num_requests_waiting{model_name=\"m\"} 1\n");
+  const Reading<ReplicaLoads> loads = test::run(
+      wiring->loads.at(DeploymentId("one@p"))->loads({{"rl-0", "http://rl-0:1"}}, clock.now() + Duration{800}));
+  ASSERT_TRUE(loads.known()) << loads.missing()->why;
+  EXPECT_EQ(loads.value(), (ReplicaLoads{{ReplicaId("rl-0"), 3}}));
 }
 
 }  // namespace
