@@ -42,6 +42,7 @@ void Judge::say(const std::string& what) {
 void Judge::daemon_started(TimePoint steady) {
   started_ = steady;
   fleet_was_read_ = false;
+  serving_.clear();
   chat_known_at_ = steady;
 }
 
@@ -74,6 +75,10 @@ void Judge::decided(const Observation& seen, const Decision& decision, TimePoint
   judge_growth(seen, decision);
   judge_reclaim(seen, decision, steady);
   judge_victims(seen, decision);
+  serving_.clear();
+  for (const auto& [id, lease] : decision.next.leases) {
+    if (lease.phase == LeasePhase::serving && lease.deployment == DeploymentId("rl@pool")) serving_.insert(id);
+  }
   judge_endings(seen, decision, steady);
   if (!violation_.empty() && story_.empty()) tell(decision);
 }
@@ -187,8 +192,8 @@ void Judge::judge_victims(const Observation& seen, const Decision& decision) {
   using Works = std::pair<double, ReplicaId>;
   std::optional<Works> most, least;  // of who leaves, of who stays
   for (const auto& [id, body] : truth_.bodies) {
-    // Who was told before is on its way, whatever the world still shows.
-    if (!body.rl || body.phase != ReplicaPhase::ready || told_.contains(id)) continue;
+    // Who was told before is on its way, whatever the world still shows; who does not serve yet leaves before the rest.
+    if (body.phase != ReplicaPhase::ready || !serving_.contains(id) || told_.contains(id)) continue;
     const bool known = fresh && loads->value.contains(id);
     const Works works{known ? loads->value.at(id) : std::numeric_limits<double>::infinity(), id};
     if (chosen.contains(id)) {

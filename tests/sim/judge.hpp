@@ -63,6 +63,7 @@ class Judge {
   std::map<ReplicaId, TimePoint> told_, last_told_;  ///< to leave, first and last
   std::map<ReplicaId, TimePoint> evicted_;           ///< first evicted
   std::map<ReplicaId, TimePoint> starting_since_;
+  std::set<ReplicaId> serving_;                          ///< RL, as the last decision left it
   std::optional<TimePoint> freeze_until_, drain_until_;  ///< wall
 };
 
