@@ -8,20 +8,26 @@
 namespace ebb {
 namespace {
 
-/// What the fallback left behind; empty when it was another one.
-PolicyMemory unpacked(const PolicyMemory& packed, int version) {
-  if (packed.version != version || packed.numbers.empty()) return {};
-  const double inner = packed.numbers.front();
-  if (!(inner >= 0 && inner <= 1e9)) return {};
-  return {static_cast<int>(inner), {packed.numbers.begin() + 1, packed.numbers.end()}};
+struct Memory {
+  double advised = 0;     ///< the last need that was advised
+  double advised_ms = 0;  ///< and when; 0: never
+  PolicyMemory fallback;
+};
+
+/// Empty when another policy left it, as it is for a fallback that was another one.
+Memory unpacked(const PolicyMemory& packed, int version, std::size_t header) {
+  const std::vector<double>& n = packed.numbers;
+  if (packed.version != version || n.size() < header) return {};
+  if (!(n[2] >= 0 && n[2] <= 1e9)) return {};
+  return {n[0], n[1], {static_cast<int>(n[2]), {n.begin() + static_cast<std::ptrdiff_t>(header), n.end()}}};
 }
 
-PolicyMemory packed(const PolicyMemory& memory, int version) {
-  PolicyMemory out{version, {static_cast<double>(memory.version)}};
+PolicyMemory packed(const Memory& memory, int version) {
+  PolicyMemory out{version, {memory.advised, memory.advised_ms, static_cast<double>(memory.fallback.version)}};
+  const std::vector<double>& inner = memory.fallback.numbers;
   // `problems` refuses a configuration that could grow beyond this.
-  if (memory.numbers.size() < kMostMemory) {
-    out.numbers.insert(out.numbers.end(), memory.numbers.begin(), memory.numbers.end());
-  }
+  if (out.numbers.size() + inner.size() <= kMostMemory)
+    out.numbers.insert(out.numbers.end(), inner.begin(), inner.end());
   return out;
 }
 
@@ -32,6 +38,8 @@ Advised::Advised(int memory_version) : memory_version_(memory_version), fallback
 void Advised::shared_options(OptionVisitor& visitor) {
   visitor.value({"deadline", "Time for one answer; at most a quarter of observe_timeout."}, deadline_,
                 {Duration{10}, Duration{60'000}});
+  visitor.value({"hold", "After the last answer the need does not fall below it for so long; a new answer may."}, hold_,
+                {Duration{0}, Duration{86'400'000}});
   const auto names = inner_capacity_policies();
   const auto select = [&](const std::string& name) {
     const bool known = std::find(names.begin(), names.end(), name) != names.end();
@@ -59,32 +67,47 @@ std::vector<OptionProblem> Advised::problems() const {
 }
 
 CapacityProposal Advised::propose(const CapacityInput& input) const {
-  const PolicyMemory memory = unpacked(input.memory, memory_version_);
-  const CapacityInput inner{input.deployment, input.signals, input.ready, input.min, input.max,
-                            input.reclaim,    memory,        input.now,   {}};
+  Memory memory = unpacked(input.memory, memory_version_, kHeader);
+  const CapacityInput inner{input.deployment, input.signals,   input.ready, input.min, input.max,
+                            input.reclaim,    memory.fallback, input.now,   {}};
   CapacityProposal out = fallback_->propose(inner);
-  out.memory = packed(out.memory, memory_version_);
+  memory.fallback = std::move(out.memory);
   const std::string& id = input.deployment.value;
   const std::string policy(name());
-  if (!input.advice.known()) {
+  const auto now_ms = static_cast<double>(input.now.time_since_epoch().count());
+  if (const Sample<Advice>* said = input.advice.sample(); said != nullptr) {
+    const Advice& advice = said->value;
+    out.need = whole_replicas(advice.need);
+    out.known = true;
+    out.why = {{Stage::need,
+                "need.advised",
+                id,
+                {{"policy", policy},
+                 {"advised", advice.need},
+                 {"note", advice.note.empty() ? "without a note" : advice.note},
+                 {"need", std::int64_t{out.need.count}}}}};
+    memory.advised = out.need.count;
+    memory.advised_ms = now_ms;
+  } else {
     out.why.insert(
         out.why.begin(),
         {Stage::need,
          "need.unadvised",
          id,
          {{"policy", policy}, {"why", input.advice.missing()->why}, {"fallback", std::string(fallback_->name())}}});
-    return out;
+    // An answer from the future was given before the clock was set back, and says nothing.
+    const double passed = now_ms - memory.advised_ms;
+    const bool held = memory.advised_ms > 0 && passed >= 0 && passed < static_cast<double>(hold_.count());
+    if (const Replicas last{static_cast<int>(memory.advised)}; held && last > out.need) {
+      out.why.push_back(
+          {Stage::need,
+           "need.advice_held",
+           id,
+           {{"need", std::int64_t{out.need.count}}, {"kept", std::int64_t{last.count}}, {"window", hold_}}});
+      out.need = last;
+    }
   }
-  const Advice& advice = input.advice.value();
-  out.need = whole_replicas(advice.need);
-  out.known = true;
-  out.why = {{Stage::need,
-              "need.advised",
-              id,
-              {{"policy", policy},
-               {"advised", advice.need},
-               {"note", advice.note.empty() ? "without a note" : advice.note},
-               {"need", std::int64_t{out.need.count}}}}};
+  out.memory = packed(memory, memory_version_);
   return out;
 }
 

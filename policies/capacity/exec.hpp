@@ -8,7 +8,7 @@ namespace ebb {
 
 class ExecCapacity final : public Advised {
  public:
-  ExecCapacity() : Advised(7'001) {}
+  ExecCapacity() : Advised(7'003) {}
   [[nodiscard]] std::string_view name() const override { return "exec"; }
   void options(OptionVisitor& visitor) override {
     visitor.value({"command", "Program and arguments; started once, and again with growing pauses when it ends.", true},

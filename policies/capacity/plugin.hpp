@@ -8,7 +8,7 @@ namespace ebb {
 
 class PluginCapacity final : public Advised {
  public:
-  PluginCapacity() : Advised(7'002) {}
+  PluginCapacity() : Advised(7'004) {}
   [[nodiscard]] std::string_view name() const override { return "plugin"; }
   void options(OptionVisitor& visitor) override {
     visitor.value({"path", "The shared object, an absolute path.", true}, path_);

@@ -68,11 +68,51 @@ TEST(Advised, ItsFallbackLearnsWhileItIsAdvised) {
       << "its stabilisation remembers 160 in flight";
 }
 
+/// Asks again and again, with what the last proposal left behind.
+struct Talk {
+  ExecCapacity policy;
+  PolicyMemory memory{};
+  CapacityProposal last{};
+  int need(double second, const Reading<Advice>& said, double load = 30) {
+    const auto signals = in_flight(second, load);
+    last = policy.propose({.deployment = kChat,
+                           .signals = signals,
+                           .ready = Replicas{1},
+                           .min = Replicas{0},
+                           .max = Replicas{100},
+                           .reclaim = Duration{60'000},
+                           .memory = memory,
+                           .now = at_second(second),
+                           .advice = said});
+    memory = last.memory;
+    return last.need.count;
+  }
+};
+
+TEST(Advised, AnAnswerThatIsLateOnceEndsNothing) {
+  Talk talk;
+  const Reading<Advice> late = Missing{"no answer within 200ms", at_second(10)};
+  EXPECT_EQ(talk.need(10, advice(30)), 30);
+  EXPECT_EQ(talk.need(15, late), 30);
+  EXPECT_EQ(to_sentence(talk.last.why.back()), "chat@p: 2 replicas; 30 were advised within 5m");
+  EXPECT_EQ(talk.need(20, advice(3)), 3) << "a new answer may be lower at once";
+  EXPECT_EQ(talk.need(25, late, 160), 10) << "and the fallback's need higher";
+}
+
+TEST(Advised, AfterAWhileWithoutAnswersTheFallbackAloneDecides) {
+  Talk talk;
+  const Reading<Advice> dead = Missing{"it is down", at_second(10)};
+  (void)talk.need(10, advice(30));
+  EXPECT_EQ(talk.need(309, dead), 30);
+  EXPECT_EQ(talk.need(310, dead), 2);
+  EXPECT_EQ(talk.need(0, dead), 2) << "what was advised before the clock was set back says nothing";
+}
+
 TEST(Advised, AMemoryOfAnotherPolicyIsIgnored) {
   const ExecCapacity policy;
   const PolicyMemory left = proposed(policy, advice(1), 160).memory;
   EXPECT_EQ(proposed(PluginCapacity(), Reading<Advice>(), 16, left).need, Replicas{1});
-  for (const std::vector<double>& numbers : {std::vector<double>{}, {-1}, {1e300}, {0.5, 3}}) {
+  for (const std::vector<double>& numbers : {std::vector<double>{}, {-1}, {0, 0, -1}, {0, 0, 1e300, 3}}) {
     EXPECT_EQ(proposed(policy, Reading<Advice>(), 16, {left.version, numbers}).need, Replicas{1});
   }
 }
