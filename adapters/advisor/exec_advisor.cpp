@@ -46,7 +46,8 @@ awaitable<void> wake_at(std::shared_ptr<Pending> pending, Clock& clock, TimePoin
 /// A child and how the talk with it goes.
 struct Peer {
   std::shared_ptr<Child> child;
-  TimePoint started_at{}, heard_at{};
+  TimePoint started_at{};
+  std::optional<TimePoint> silent_since;  ///< the oldest question after its last word
   std::string heard, unsent;
   bool writing = false;
   bool ended = false;
@@ -108,7 +109,7 @@ awaitable<Reading<Advice>> ExecAdvisor::Talk::ask(AdviceQuestion question, TimeP
   }
   pending_.erase(seq);
   if (pending->reading) co_return *pending->reading;
-  if (peer_ && clock_.now() - peer_->heard_at > options_.patience) {
+  if (peer_ && peer_->silent_since && clock_.now() - *peer_->silent_since > options_.patience) {
     condemn(*peer_, "was silent for " + to_text(options_.patience));
   }
   co_return missing("no answer within " + to_text(options_.deadline));
@@ -126,7 +127,7 @@ bool ExecAdvisor::Talk::is_up() {
   }
   peer_ = std::make_shared<Peer>();
   peer_->child = *std::move(child);
-  peer_->started_at = peer_->heard_at = clock_.now();
+  peer_->started_at = clock_.now();
   spdlog::info("adviser={} started pid={}", options_.name, peer_->child->pid());
   spawn(executor_, read(shared_from_this(), peer_));
   spawn(executor_, reap(shared_from_this(), peer_));
@@ -135,6 +136,7 @@ bool ExecAdvisor::Talk::is_up() {
 
 void ExecAdvisor::Talk::send(const std::string& line) {
   ++peer_->questions;
+  if (!peer_->silent_since) peer_->silent_since = clock_.now();
   peer_->unsent += line;
   if (peer_->unsent.size() > kMostUnsent) return condemn(*peer_, "does not read what it is asked");
   if (!std::exchange(peer_->writing, true)) spawn(executor_, write(peer_));
@@ -189,7 +191,7 @@ void ExecAdvisor::Talk::hear(Peer& peer, std::string_view line) {
     return condemn(peer, answer->advice.ok() ? "answered a question 0" : answer->advice.error().what);
   }
   if (++peer.answers > peer.questions) return condemn(peer, "answers more than it was asked");
-  peer.heard_at = clock_.now();
+  peer.silent_since.reset();
   const auto found = pending_.find(answer->seq);
   if (found == pending_.end()) return;  // too late
   if (answer->advice.ok()) {

@@ -1,6 +1,7 @@
 // Advisers as real child processes: the example, and everything one can do wrong.
 #include "adapters/advisor/exec_advisor.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -69,6 +70,25 @@ TEST(AnAdviser, ThatIsSilentForLongIsStartedAgain) {
   rig.clock.skip(Duration{40'000});
   (void)rig.why();
   EXPECT_THAT(rig.why(), HasSubstr("was silent for 30s"));
+}
+
+TEST(AnAdviser, ThatMissesOneDeadlineLongAfterItsLastAnswerIsNotSilent) {
+  // The second question gets no answer, the others do.
+  AdvisorRig rig(python("n += 1\nif n != 2: say(need=os.getpid())", "n = 0"));
+  const double pid = rig.ask().value().need;
+  rig.clock.skip(Duration{60'000});  // nobody asked for a minute
+  const TimePoint soon = rig.clock.now() + Duration{50};
+  EXPECT_FALSE(rig.wait(test::start(rig.io, rig.advisor().advise(question(1), soon))).known());
+  EXPECT_EQ(rig.ask().value().need, pid) << "still the same process";
+}
+
+TEST(AnAdviser, InheritsNothingButItsPipes) {
+  const int open = ::open("/dev/null", O_RDONLY);  // without O_CLOEXEC, as libraries do
+  ASSERT_GT(open, 2);
+  AdvisorRig rig(python("say(need=1, note=' '.join(sorted(os.listdir('/proc/self/fd'))))"));
+  const std::string inherited = rig.ask().value().note;
+  ::close(open);
+  EXPECT_EQ(inherited, "0 1 2 3") << "3 is the listing's own";
 }
 
 TEST(AnAdviser, ThatAnswersLateIsNotTakenForTheNextAnswer) {
