@@ -42,6 +42,7 @@ constexpr std::array kSentences{
              "{subject}: panic, the last moments need {surge} replicas ({calm} over {window}, {ready} ready): {need}, "
              "and no fewer until it is over"},
     Sentence{"need.inactive", "{subject}: not active for {span}: {need} replicas"},
+    Sentence{"need.minimum", "{subject}: {need} replicas, the policy's minimum is {kept}"},
     Sentence{"need.cooldown",
              "{subject}: {need} replicas would do, but it was active within the last {window}: keeps {kept}"},
     Sentence{"need.predicted",
@@ -59,6 +60,7 @@ constexpr std::array kSentences{
              "headroom: {need} replicas"},
     Sentence{"need.max_of", "{subject}: {need} replicas, the largest of {count} policies ({policy})"},
     Sentence{"need.advised", "{subject}: {policy} advises {advised} ({note}): {need} replicas"},
+    Sentence{"need.advice_held", "{subject}: {need} replicas; {kept} were advised within {window}"},
     Sentence{"need.unadvised", "{subject}: {policy} gave no advice ({why}): {fallback} decides"},
     Sentence{"need.asked", "{subject}: its owner asks for {asked} replicas, more than the {need} computed"},
     Sentence{"need.bounds", "{subject}: {need} replicas brought within its bounds {min} to {max}: {kept}"},

@@ -52,7 +52,8 @@ void Threshold::options(OptionVisitor& visitor) {
       tolerance_, {0.0, 1.0});
   visitor.value({"stabilisation", "The need falls only after it was lower for this long."}, stabilisation_,
                 {Duration{0}, kDay});
-  visitor.value({"minimum", "Replicas while it is not active."}, minimum_, {0, 100'000});
+  visitor.value({"minimum", "Fewest replicas. 0: none while it is not active. From 1 on it is always active."},
+                minimum_, {0, 100'000});
   visitor.value({"cooldown", "It counts as active for so long after the last signal above its activation."}, cooldown_,
                 {Duration{0}, kDay});
   visitor.value({"polling_interval", "Time between two looks at whether it is active."}, polling_interval_,
@@ -90,26 +91,31 @@ CapacityProposal Threshold::propose(const CapacityInput& input) const {
     if (is_active(input)) memory.active_ms = now_ms;
   }
   const double idle_ms = now_ms - memory.active_ms;
-  if (load.known && idle_ms >= ms(cooldown_) && idle_ms > 0) {
-    proposal.need = minimum_;
+  if (minimum_ == Replicas{0} && load.known && idle_ms >= ms(cooldown_) && idle_ms > 0) {
+    proposal.need = Replicas{0};
     memory.window.clear();
-    proposal.why.push_back(
-        {Stage::need,
-         "need.inactive",
-         input.deployment.value,
-         {{"need", std::int64_t{minimum_.count}}, {"span", Duration{static_cast<std::int64_t>(idle_ms)}}}});
+    proposal.why.push_back({Stage::need,
+                            "need.inactive",
+                            input.deployment.value,
+                            {{"need", std::int64_t{0}}, {"span", Duration{static_cast<std::int64_t>(idle_ms)}}}});
   } else {
-    const Replicas need = std::max(wanted, Replicas{1});
+    const Replicas need = std::max(wanted, std::max(minimum_, Replicas{1}));
     FallingWindow window = falling_window(memory.window, need.count, input.now, stabilisation_);
     memory.window = std::move(window.kept);
     proposal.need = {static_cast<int>(window.largest)};
-    if (proposal.need > wanted) {
+    const std::int64_t needs = wanted.count, kept = proposal.need.count;
+    if (proposal.need > need) {
       proposal.why.push_back({Stage::need,
-                              proposal.need > need ? "need.stabilised" : "need.cooldown",
+                              "need.stabilised",
                               input.deployment.value,
-                              {{"need", std::int64_t{wanted.count}},
-                               {"kept", std::int64_t{proposal.need.count}},
-                               {"window", proposal.need > need ? stabilisation_ : cooldown_}}});
+                              {{"need", needs}, {"kept", kept}, {"window", stabilisation_}}});
+    } else if (proposal.need > wanted && minimum_ == Replicas{0}) {
+      proposal.why.push_back({Stage::need,
+                              "need.cooldown",
+                              input.deployment.value,
+                              {{"need", needs}, {"kept", kept}, {"window", cooldown_}}});
+    } else if (proposal.need > wanted) {
+      proposal.why.push_back({Stage::need, "need.minimum", input.deployment.value, {{"need", needs}, {"kept", kept}}});
     }
   }
   proposal.memory = written(std::move(memory));

@@ -1,9 +1,10 @@
 // What KEDA does: a switch between none and one, and above it the Horizontal Pod Autoscaler.
 //
 //   active  = some signal above its activation, looked at every `polling_interval`
-//   need    = max(1, HPA's need at `target` per replica)      while active, and for `cooldown` after it was active last
-//           = minimum                                          from then on
+//   need    = max(1, minimum, HPA's need at `target` per replica)   while active, and for `cooldown` after it was last
+//           = 0                                                     from then on
 //
+// It is always active with a `minimum` of one or more: only to and from zero it is KEDA that scales.
 // A signal that is partly known can switch on, never off; while one is unknown the cool-down does not end.
 // Source: keda.sh, "ScaledObject specification" (pollingInterval 30, cooldownPeriod 300, activation thresholds); its
 // scaled workload below one replica is KEDA's, above that the HPA's with tolerance and stabilisation.

@@ -30,11 +30,21 @@ TEST(Threshold, KeepsOneThroughTheCooldownAndThenItsMinimum) {
 }
 
 TEST(Threshold, IsActiveOnlyAboveItsActivation) {
-  Probe probe = threshold({{"activation", 5}, {"minimum", 2}, {"cooldown", 60}});
+  Probe probe = threshold({{"activation", 5}, {"cooldown", 60}});
   (void)probe.need(0, 6);
-  EXPECT_EQ(probe.need(60, 5), 2);
+  EXPECT_EQ(probe.need(60, 5), 0);
   EXPECT_TRUE(probe.said("need.inactive"));
   EXPECT_EQ(probe.need(61, 5.1), 1);
+}
+
+// keda.sh: with minReplicaCount >= 1 the scaler is always active, and the activation value is ignored.
+TEST(Threshold, FromAMinimumOfOneOnItIsAlwaysActive) {
+  Probe probe = threshold({{"activation", 1'000}, {"minimum", 3}, {"cooldown", 1}});
+  EXPECT_EQ(probe.need(0, 0), 3);
+  EXPECT_TRUE(probe.said("need.minimum"));
+  EXPECT_EQ(probe.need(60, 0), 3) << "no activity needed";
+  EXPECT_EQ(probe.need(61, 1), 3) << "becoming active never lowers the need";
+  EXPECT_EQ(probe.need(62, 200), 20) << "far below its activation, and still the HPA's need";
 }
 
 TEST(Threshold, LooksForActivityOncePerPollingInterval) {
