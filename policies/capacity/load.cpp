@@ -1,7 +1,9 @@
 #include "policies/capacity/load.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 
 namespace ebb {
 namespace {
@@ -103,6 +105,17 @@ std::vector<std::string> names_of(const std::vector<SignalTarget>& targets) {
 std::vector<OptionProblem> missing_signals(bool none) {
   if (!none) return {};
   return {{"signals", "without a signal production would need nothing: name at least one"}};
+}
+
+double fingerprint(const std::vector<SignalTarget>& targets, std::string_view also) {
+  std::string text(also);
+  for (const SignalTarget& target : targets) {
+    text += "\n" + target.signal + " " + std::to_string(std::bit_cast<std::uint64_t>(target.target));
+  }
+  // FNV-1a, 32 bits: exact in a double, and the same everywhere.
+  std::uint32_t hash = 2'166'136'261;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16'777'619;
+  return hash;
 }
 
 }  // namespace ebb

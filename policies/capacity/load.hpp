@@ -27,9 +27,9 @@ struct SignalLoad {
 };
 
 struct Load {
-  std::vector<SignalLoad> signals;  ///< in the order of the targets; what is Missing altogether is not among them
-  double replicas = 0;              ///< the largest
-  bool known = true;                ///< false: `replicas` is a lower bound
+  std::vector<SignalLoad> signals;        ///< in the order of the targets; what is Missing altogether is not among them
+  double replicas = 0;                    ///< the largest
+  bool known = true;                      ///< false: `replicas` is a lower bound
   TimePoint taken_at = TimePoint::max();  ///< of the oldest reading among them; max: there is none
 };
 
@@ -48,6 +48,8 @@ Replicas need_within_tolerance(const CapacityInput& input, const Load& load, dou
 /// The options that policies with signals share.
 void signal_options(OptionVisitor& visitor, std::vector<SignalTarget>& targets);
 void headroom_option(OptionVisitor& visitor, double& headroom);
+/// Of what makes a load: memories of loads that were made otherwise are of other things. `also`: what else they are of.
+double fingerprint(const std::vector<SignalTarget>& targets, std::string_view also = {});
 std::vector<std::string> names_of(const std::vector<SignalTarget>& targets);
 /// Without a signal nothing would be needed, ever.
 std::vector<OptionProblem> missing_signals(bool none);

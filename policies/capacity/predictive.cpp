@@ -9,10 +9,10 @@
 namespace ebb {
 namespace {
 
-// Numbers: length of an interval in ms, the number of the current one since 1970, sum and count of its loads, its
-// prediction, then the means of earlier intervals, oldest first, kUnknown for a hole.
-constexpr int kMemoryVersion = 4'001;
-constexpr std::size_t kHeader = 5;
+// Numbers: length of an interval in ms, a fingerprint of the signals, the number of the current one since 1970, sum and
+// count of its loads, its prediction, then the means of earlier intervals, oldest first, kUnknown for a hole.
+constexpr int kMemoryVersion = 4'002;
+constexpr std::size_t kHeader = 6;
 constexpr std::size_t kMostIntervals = 4'096;
 constexpr std::array<std::string_view, 4> kPredictors{"constant", "linear", "holt", "seasonal"};
 
@@ -85,11 +85,17 @@ Predictive::Memory Predictive::learnt(const CapacityInput& input, double load) c
   const std::vector<double>& n = input.memory.numbers;
   Memory out;
   out.interval = now;
-  // An interval of another length, or one that has yet to come: what was learnt belongs to other times.
-  const bool ours = input.memory.version == kMemoryVersion && n.size() >= kHeader && n[0] == length && n[1] <= now;
+  // Intervals of another length or loads of other signals: what was learnt is of other things.
+  const bool ours =
+      input.memory.version == kMemoryVersion && n.size() >= kHeader && n[0] == length && n[1] == fingerprint(signals_);
   if (ours) {
-    out = {n[1], n[2], n[3], n[4], {n.begin() + kHeader, n.end()}};
-    if (now > out.interval) {
+    out = {n[2], n[3], n[4], n[5], {n.begin() + kHeader, n.end()}};
+    if (now < out.interval) {
+      // The clock was set back: what has yet to come is dropped, and the interval of now begins anew.
+      const double left = static_cast<double>(out.series.size()) - (out.interval - now);
+      out.series.resize(static_cast<std::size_t>(std::max(left, 0.0)));
+      out = {now, 0, 0, kUnknown, std::move(out.series)};
+    } else if (now > out.interval) {
       out.series.push_back(out.count > 0 ? out.sum / out.count : kUnknown);
       const double holes = std::min(now - out.interval - 1, static_cast<double>(kept()));
       out.series.insert(out.series.end(), static_cast<std::size_t>(holes), kUnknown);
@@ -127,9 +133,9 @@ CapacityProposal Predictive::propose(const CapacityInput& input) const {
                            {"interval", interval_},
                            {"headroom_percent", headroom_ * 100},
                            {"need", std::int64_t{proposal.need.count}}}});
-  proposal.memory = {
-      kMemoryVersion,
-      {static_cast<double>(interval_.count()), memory.interval, memory.sum, memory.count, memory.prediction}};
+  proposal.memory = {kMemoryVersion,
+                     {static_cast<double>(interval_.count()), fingerprint(signals_), memory.interval, memory.sum,
+                      memory.count, memory.prediction}};
   proposal.memory.numbers.insert(proposal.memory.numbers.end(), memory.series.begin(), memory.series.end());
   return proposal;
 }

@@ -4,7 +4,8 @@
 //   for the interval that begins              prediction = predictor(y)          (forecast.hpp has the four)
 //   need = ceil(prediction x (1 + headroom)), and with `keep_current` at least ceil(load now x (1 + headroom))
 //
-// An interval without a reading is a hole in y, not a zero. Until there is a whole one the load of now is the forecast.
+// An interval without a reading is a hole in y, not a zero. Until there is a whole one the load at the beginning
+// is the forecast.
 // Source: docs.nvidia.com/dynamo, "Planner Design": adjustment_interval 180 s, constant, ARIMA, Kalman (level and
 // trend) and Prophet predictors; Holt stands for the third and the seasonal difference for the fourth here.
 #pragma once

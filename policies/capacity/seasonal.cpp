@@ -9,10 +9,11 @@
 namespace ebb {
 namespace {
 
-// Numbers: length of a bin in ms, when it was last seen, the bin of then, sum and count of its loads, the smoothed load
-// and the smoothed profile, then the profile with kUnknown for a bin that was never seen.
-constexpr int kMemoryVersion = 5'001;
-constexpr std::size_t kHeader = 7;
+// Numbers: length of a bin in ms, a fingerprint of signals and zone, when it was last seen, the bin of then, sum and
+// count of its loads, the smoothed load and the smoothed profile, then the profile with kUnknown for a bin that was
+// never seen.
+constexpr int kMemoryVersion = 5'002;
+constexpr std::size_t kHeader = 8;
 constexpr std::size_t kMostBins = 8'000;
 constexpr Duration kDay{86'400'000};
 constexpr double kLeastLevel = 0.25, kMostLevel = 4;
@@ -84,14 +85,14 @@ Seasonal::Memory Seasonal::read(const CapacityInput& input) const {
   const double now_ms = ms(input.now);
   Memory out;
   const bool ours = input.memory.version == kMemoryVersion && n.size() == kHeader + bins() &&
-                    n[0] == static_cast<double>(bin_.count());
+                    n[0] == static_cast<double>(bin_.count()) && n[1] == fingerprint(signals_, zone_.name);
   if (!ours) {
     out.seen_ms = now_ms;
     out.bin = std::floor(position(input.now));
     out.profile.assign(bins(), kUnknown);
     return out;
   }
-  out = {n[1], n[2], n[3], n[4], n[5], n[6], {n.begin() + kHeader, n.end()}};
+  out = {n[2], n[3], n[4], n[5], n[6], n[7], {n.begin() + kHeader, n.end()}};
   if (out.seen_ms > now_ms) {
     // The clock was set back: the profile holds, the bin that was being filled is not the one it seemed.
     out = {now_ms, std::floor(position(input.now)), 0, 0, out.load, out.usual, std::move(out.profile)};
@@ -175,8 +176,8 @@ CapacityProposal Seasonal::propose(const CapacityInput& input) const {
                              {"need", std::int64_t{proposal.need.count}}}});
   }
   proposal.memory = {kMemoryVersion,
-                     {static_cast<double>(bin_.count()), memory.seen_ms, memory.bin, memory.sum, memory.count,
-                      memory.load, memory.usual}};
+                     {static_cast<double>(bin_.count()), fingerprint(signals_, zone_.name), memory.seen_ms, memory.bin,
+                      memory.sum, memory.count, memory.load, memory.usual}};
   proposal.memory.numbers.insert(proposal.memory.numbers.end(), memory.profile.begin(), memory.profile.end());
   return proposal;
 }

@@ -95,5 +95,26 @@ TEST(NestedPolicies, StandInTheSchemaOneLevelDeep) {
   FAIL() << "no max_of";
 }
 
+TEST(Seasonal, AProfileOfAnotherZoneIsNotUsed) {
+  const auto in_zone = [](const std::string& zone) {
+    return loaded("{policy: seasonal, period: day, bin: 1h, lead: 0s, time_zone: " + zone + "}").services[0].capacity;
+  };
+  const auto tokyo = in_zone("Asia/Tokyo"), utc = in_zone("UTC");
+  const DeploymentId chat("chat@p");
+  PolicyMemory memory;
+  const auto says = [&](const CapacityPolicy& policy, int hour) {
+    const TimePoint now{std::chrono::sys_days{std::chrono::year{2026} / 3 / 1} + std::chrono::hours{hour}};
+    std::map<std::string, SignalSeen> signals;
+    signals["in_flight"].value = Sample<double>{160, now};
+    const CapacityProposal proposal =
+        policy.propose({chat, signals, Replicas{1}, Replicas{0}, Replicas{99}, Duration{0}, memory, now, {}});
+    memory = proposal.memory;
+    return proposal.why.back().rule;
+  };
+  for (int hour = 0; hour < 30; ++hour) (void)says(*utc, hour);
+  EXPECT_EQ(says(*utc, 30), "need.seasonal");
+  EXPECT_EQ(says(*tokyo, 31), "need.unlearnt");
+}
+
 }  // namespace
 }  // namespace ebb

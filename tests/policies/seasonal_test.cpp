@@ -94,8 +94,8 @@ TEST(Seasonal, AClockThatIsSetBackKeepsWhatWasLearnt) {
   EXPECT_EQ(probe.need(kDay + 7 * kHour, 10), 50);
   const std::vector<double> before = probe.memory.numbers;
   (void)probe.need(kDay + 7 * kHour + 60, 10);
-  EXPECT_EQ(std::vector<double>(before.begin() + 7, before.end()),
-            std::vector<double>(probe.memory.numbers.begin() + 7, probe.memory.numbers.end()));
+  EXPECT_EQ(std::vector<double>(before.begin() + 8, before.end()),
+            std::vector<double>(probe.memory.numbers.begin() + 8, probe.memory.numbers.end()));
 }
 
 TEST(Seasonal, OtherBinsStartAnew) {
@@ -103,6 +103,14 @@ TEST(Seasonal, OtherBinsStartAnew) {
   live(probe, 0, 2 * kDay);
   probe.policy = seasonal({{"bin", 2 * kHour}}).policy;
   EXPECT_EQ(probe.need(2 * kDay + 9 * kHour, 3), 3);
+  EXPECT_TRUE(probe.said("need.unlearnt"));
+}
+
+TEST(Seasonal, OtherSignalsStartAnew) {
+  Probe probe = seasonal();
+  live(probe, 0, 2 * kDay);
+  probe.policy = policy_with("seasonal", {{"period", 0}, {"bin", kHour}, {"lead", 0}}, 2);
+  EXPECT_EQ(probe.need(2 * kDay + 9 * kHour, 6), 3);
   EXPECT_TRUE(probe.said("need.unlearnt"));
 }
 
