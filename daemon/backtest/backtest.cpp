@@ -50,7 +50,15 @@ class ProgressLine {
 
 Result<Contender> built_in(const std::string& name) {
   std::shared_ptr<const CapacityPolicy> policy = make_capacity(name);
-  if (policy != nullptr) return Contender{name, std::move(policy)};
+  if (policy != nullptr) {
+    const std::vector<OptionProblem> problems = policy->problems();
+    if (problems.empty() || policy->adviser()) return Contender{name, std::move(policy)};
+    return Error{ErrorCode::invalid,
+                 fmt::format("policy '{}' does not run without options ({}: {}): give it a name and options under "
+                             "backtest.policies",
+                             name, problems.front().option, problems.front().what),
+                 false};
+  }
   std::vector<std::string> known;
   for (const std::string_view word : capacity_policies()) known.emplace_back(word);
   return Error{ErrorCode::invalid, "there is no policy " + in_quotes(name) + did_you_mean(name, known), false};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "daemon/backtest/backtest.hpp"
 #include "daemon/model/json_text.hpp"
@@ -29,22 +30,26 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-/// [hours, wanted, reserve, serving, the oracle's serving]; of each bucket the tick where production wants most and the
-/// one where it wants least.
+/// [hours, wanted, reserve, serving, the oracle's serving]; of each bucket the ticks where the first three are largest
+/// and smallest, so that no spike of theirs is averaged away.
 nlohmann::json curve_of(const World& world, const RunResult& run) {
   nlohmann::json rows = nlohmann::json::array();
   const std::size_t ticks = world.wanted.size();
-  const std::size_t bucket = std::max<std::size_t>(1, 2 * ticks / kPoints);
+  const std::size_t bucket = std::max<std::size_t>(1, 4 * ticks / kPoints);
   const double hours = static_cast<double>(world.config.tick.count()) / 3'600'000;
   const int each = world.production().gpus_per_replica.count;
   for (std::size_t from = 0; from < ticks; from += bucket) {
-    const auto begin = world.wanted.begin() + static_cast<std::ptrdiff_t>(from);
-    const auto end = world.wanted.begin() + static_cast<std::ptrdiff_t>(std::min(from + bucket, ticks));
-    const auto [least, most] = std::minmax_element(begin, end);
-    std::vector<std::size_t> kept{static_cast<std::size_t>(least - world.wanted.begin()),
-                                  static_cast<std::size_t>(most - world.wanted.begin())};
-    std::sort(kept.begin(), kept.end());
-    kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
+    std::set<std::size_t> kept;
+    const auto keep_ends_of = [&](const auto& curve) {
+      const auto begin = curve.begin() + static_cast<std::ptrdiff_t>(from);
+      const auto end = curve.begin() + static_cast<std::ptrdiff_t>(std::min(from + bucket, ticks));
+      const auto [least, most] = std::minmax_element(begin, end);
+      kept.insert(static_cast<std::size_t>(least - curve.begin()));
+      kept.insert(static_cast<std::size_t>(most - curve.begin()));
+    };
+    keep_ends_of(world.wanted);
+    keep_ends_of(run.reserve);
+    keep_ends_of(run.serving);
     for (const std::size_t i : kept) {
       rows.push_back({static_cast<double>(i) * hours, world.wanted[i] * each, run.reserve[i], run.serving[i],
                       world.oracle.serving[i]});
@@ -82,8 +87,8 @@ std::string page(const Comparison& comparison, const ChartLibrary& chart) {
     runs.push_back({{"name", run.name}, {"rows", curve_of(comparison.world, run)}});
   }
   std::string data = json_text({{"gpus", comparison.world.pool().gpus.count}, {"runs", runs}});
-  // A policy may be called what it likes, but not end the element.
-  for (std::size_t at = 0; (at = data.find("</", at)) != std::string::npos; at += 3) data.replace(at, 2, "<\\/");
+  // A policy may be called what it likes: within a script element "</" and "<!--" mean something.
+  for (std::size_t at = 0; (at = data.find('<', at)) != std::string::npos; at += 6) data.replace(at, 1, "\\u003c");
   return fmt::format(
       "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Ebb back-test: {title}</title>\n"
       "<style>{dygraphs_css}{style}</style>\n<h1>Back-test: {title}</h1>\n"

@@ -253,7 +253,7 @@ class Simulation {
     if (!took_s_.empty()) {
       std::sort(took_s_.begin(), took_s_.end());
       out_.reclaim_worst_s = took_s_.back();
-      out_.reclaim_p99_s = took_s_[(took_s_.size() - 1) * 99 / 100];
+      out_.reclaim_p99_s = percentile_99(took_s_);
     }
     return std::move(out_);
   }
@@ -281,6 +281,8 @@ class Simulation {
 };
 
 }  // namespace
+
+double percentile_99(const std::vector<double>& ascending) { return ascending[(ascending.size() * 99 + 99) / 100 - 1]; }
 
 RunResult simulated(const World& world, const Contender& contender, std::atomic<std::int64_t>& progress) {
   return Simulation(world, contender).run(progress);

@@ -37,6 +37,9 @@ struct RunResult {
   std::vector<int> reserve, serving;
 };
 
+/// The 99th percentile of `ascending`, which is not empty, by the nearest rank.
+double percentile_99(const std::vector<double>& ascending);
+
 /// Runs to the end of the trace; `progress` counts ticks while it does. Deterministic in its arguments.
 RunResult simulated(const World& world, const Contender& contender, std::atomic<std::int64_t>& progress);
 

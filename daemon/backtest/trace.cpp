@@ -27,10 +27,12 @@ Error bad(const std::string& path, std::size_t line, const std::string& what) {
   return {ErrorCode::invalid, fmt::format("{}:{}: {}", path, line, what), false};
 }
 
+constexpr double kMostNumber = 1e12;  // products of three of them are finite
+
 std::optional<double> number(std::string_view text) {
   double value = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc{} || end != text.data() + text.size() || !std::isfinite(value) || value < 0) return {};
+  if (failure != std::errc{} || end != text.data() + text.size() || !(value >= 0 && value <= kMostNumber)) return {};
   return value;
 }
 
@@ -68,7 +70,7 @@ std::optional<std::string> take_rates(Trace& trace, std::string_view line) {
   std::array<double, 4> values{};
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const auto value = number(fields[i]);
-    if (!value) return fmt::format("'{}' is no number from 0 on", fields[i].substr(0, 40));
+    if (!value) return fmt::format("'{}' is no number from 0 to 1e12", fields[i].substr(0, 40));
     values[i] = *value;
   }
   if (!trace.rows.empty() && values[0] <= trace.rows.back().time_s) return "time_s does not ascend";
@@ -82,7 +84,7 @@ std::optional<std::string> take_request(Trace& trace, std::string_view line) {
   const auto at = timestamp(fields[0]);
   if (!at) return fmt::format("'{}' is no time like 2023-11-16 18:15:46.68", fields[0].substr(0, 40));
   const auto prompt = number(fields[1]), output = number(fields[2]);
-  if (!prompt || !output) return "token counts must be numbers from 0 on";
+  if (!prompt || !output) return "token counts must be numbers from 0 to 1e12";
   if (!trace.requests.empty() && *at < trace.requests.back().time_s) return "TIMESTAMP goes back";
   trace.requests.push_back({*at, *prompt, *output});
   return {};

@@ -107,8 +107,8 @@ std::optional<Error> unusable(const Config& config, const Trace& trace) {
   }
   const Duration length{static_cast<std::int64_t>(trace.seconds() * 1'000)};
   if (length <= model.learn + config.tick) {
-    return refuse(fmt::format("the trace {} lasts {}, not longer than backtest.learn, {}", trace.name, to_text(length),
-                              to_text(model.learn)));
+    return refuse(fmt::format("the trace {} lasts {}: it must be longer than backtest.learn and a tick, {}", trace.name,
+                              to_text(length), to_text(model.learn + config.tick)));
   }
   return {};
 }
@@ -117,7 +117,7 @@ std::optional<Error> unusable(const Config& config, const Trace& trace) {
 
 Duration give_back(const World& world) {
   const BacktestConfig& model = world.config.backtest;
-  const Duration leaves = world.job().evict_when_short ? model.rl_evict : model.rl_drain;
+  const Duration leaves = world.job().evict_when_short ? std::min(model.rl_evict, model.rl_drain) : model.rl_drain;
   return world.external() ? leaves : leaves + model.production_start;
 }
 

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
 #include "daemon/backtest/backtest.hpp"
 #include "tests/backtest/made.hpp"
 
@@ -13,6 +17,51 @@ RunResult run(const Config& config, const Trace& trace) {
   EXPECT_TRUE(world.ok()) << (world.ok() ? "" : world.error().what);
   std::atomic<std::int64_t> progress{0};
   return simulated(*world, {"own", world->service().capacity}, progress);
+}
+
+TEST(Percentile99, IsTheNearestRank) {
+  for (const auto& [count, rank] : {std::pair{1, 1}, {2, 2}, {50, 50}, {99, 99}, {100, 99}, {101, 100}, {150, 149}}) {
+    std::vector<double> ascending;
+    for (int i = 1; i <= count; ++i) ascending.push_back(i);
+    EXPECT_EQ(percentile_99(ascending), rank) << "of " << count;
+  }
+}
+
+TEST(Page, KeepsSpikesOfEveryCurveAndAnyName) {
+  Comparison comparison;
+  comparison.world = *world_of(config_with(), busy(std::vector<double>(200, 2)));
+  RunResult run;
+  run.name = "<!--<script>";
+  const std::size_t ticks = comparison.world.wanted.size();
+  ASSERT_GT(ticks, 20'000U) << "more ticks than points";
+  run.reserve.assign(ticks, 4);
+  run.serving.assign(ticks, 6);
+  run.reserve[12'345] = 9;
+  run.serving[7'777] = 1;
+  comparison.runs = {run};
+  const std::string text = page(comparison, {"", ""});
+  const std::size_t begin = text.find("id=\"data\">") + 10, end = text.find("</script>", begin);
+  const std::string raw = text.substr(begin, end - begin);
+  EXPECT_EQ(raw.find('<'), std::string::npos);
+  const auto data = nlohmann::json::parse(raw);
+  EXPECT_EQ(data.at("runs").at(0).at("name"), "<!--<script>");
+  int most_reserve = 0, least_serving = 99;
+  for (const auto& row : data.at("runs").at(0).at("rows")) {
+    most_reserve = std::max(most_reserve, row.at(2).get<int>());
+    least_serving = std::min(least_serving, row.at(3).get<int>());
+  }
+  EXPECT_EQ(most_reserve, 9);
+  EXPECT_EQ(least_serving, 1);
+}
+
+TEST(Simulation, AnOptimumGivesBackTheFasterWay) {
+  // An eviction that takes longer than a drain is no faster tier.
+  const Config slow = config_with("deployments: [{pool: p, fleet: sim, max: 10}]",
+                                  "evict_when_short: true\n    deployments: [{pool: p, fleet: sim, max: 10}]");
+  Config slower = slow;
+  slower.backtest.rl_evict = Duration{300'000};
+  EXPECT_EQ(give_back(*world_of(slow, busy({1, 1}))), Duration{5'000});
+  EXPECT_EQ(give_back(*world_of(slower, busy({1, 1}))), Duration{60'000});
 }
 
 TEST(Simulation, HarvestsWhatProductionDoesNotKeep) {
@@ -100,7 +149,8 @@ TEST(World, SaysWhyItCannotBeBuilt) {
   EXPECT_EQ(refused(odd, busy({1, 1})), "backtest.rl_drain must be a multiple of the tick, got 7s with tick 5s");
   Config slow = config_with();
   slow.backtest.learn = Duration{3'600'000};
-  EXPECT_EQ(refused(slow, busy({1, 1})), "the trace made lasts 10m, not longer than backtest.learn, 1h");
+  EXPECT_EQ(refused(slow, busy({1, 1})),
+            "the trace made lasts 10m: it must be longer than backtest.learn and a tick, 1h5s");
   Config alone = config_with();
   alone.jobs.clear();
   EXPECT_EQ(refused(alone, busy({1, 1})), "no service shares a pool with a job: there is nothing to back-test");

@@ -49,10 +49,11 @@ TEST(LoadTrace, NamesTheLineAndWhatIsWrongWithIt) {
   constexpr Bad kBad[] = {
       {"0,1,1\n1,1,1,1\n", "day.csv:2: four numbers are wanted"},
       {"0,1,1,1,1\n", "day.csv:2: four numbers are wanted"},
-      {"0,1,1,1\n5,x,1,1\n", "day.csv:3: 'x' is no number from 0 on"},
+      {"0,1,1,1\n5,x,1,1\n", "day.csv:3: 'x' is no number from 0 to 1e12"},
       {"0,1,1,1\n5,nan,1,1\n", "day.csv:3: 'nan' is no number"},
       {"0,1,1,1\n5,inf,1,1\n", "day.csv:3: 'inf' is no number"},
-      {"0,1,1,1\n5,-1,1,1\n", "day.csv:3: '-1' is no number from 0 on"},
+      {"0,1,1,1\n5,1e300,1e300,1\n", "day.csv:3: '1e300' is no number from 0 to 1e12"},
+      {"0,1,1,1\n5,-1,1,1\n", "day.csv:3: '-1' is no number from 0 to 1e12"},
       {"0,1,1,1\n5,1 ,1,1\n", "day.csv:3: '1 ' is no number"},
       {"0,1,1,1\n0,1,1,1\n", "day.csv:3: time_s does not ascend"},
       {"0,1,1,1\n", "day.csv:2: at least two rows are needed"},
