@@ -182,9 +182,11 @@ static void deployment(DeploymentConfig& c, OptionVisitor& v, bool production) {
   v.value({"drain_timeout", "Time from SIGTERM to SIGKILL."}, c.drain_timeout, {Duration{0}, kDay});
   visit_list(
       v,
-      {"sources", production
-                      ? "Where its signals come from."
-                      : "victim: least_lost reads what each replica works on: one, of kind scrape, without targets."},
+      {"sources",
+       production
+           ? "Where its signals come from."
+           : "victim: least_lost reads what each replica works on: one, of kind scrape, without targets; frozen_after "
+             "does not matter there."},
       c.sources);
 }
 

@@ -182,8 +182,10 @@ class Validator {
         if (!deployment.sources.empty()) report_.add(place, "the victim policy " + victim + " does not look at them");
         continue;
       }
-      // What a back-test models has no metrics to read.
-      if (simulated_.contains(deployment.pool)) continue;
+      if (simulated_.contains(deployment.pool)) {
+        if (!deployment.sources.empty()) report_.add(place, "what a back-test models has no metrics to read");
+        continue;
+      }
       if (deployment.sources.size() != 1) {
         report_.add(deployment.sources.empty() ? here : place,
                     "the victim policy " + victim + " needs one source that tells what each replica works on");

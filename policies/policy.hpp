@@ -136,6 +136,7 @@ struct Candidate {
   Gpus gpus{};
   std::optional<double> in_flight{};  ///< rollouts it works on; unknown where nobody counts them
   Duration age{0};                    ///< since its start was decided
+  bool ill = false;                   ///< it fails its health checks
 };
 
 class VictimPolicy {

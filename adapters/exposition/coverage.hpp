@@ -18,7 +18,7 @@ struct TargetReport {
   std::string why_not;                    ///< otherwise
   std::map<std::string, Figure> figures;  ///< empty when not fresh
   std::optional<double> load_at_least;    ///< what is certain of "in_flight" when its figure has no value
-  std::optional<double> works_on;         ///< requests in flight, or running, as its page says, also when frozen
+  std::optional<double> works_on;         ///< requests in flight as its page says, also when frozen
 };
 
 /// The signals of the whole deployment, every one of `names` and what the reports have beside. A value is the sum over

@@ -154,7 +154,7 @@ TargetReport ScrapeSource::report_of(const Target& target, Result<EngineSeen> se
     report.why_not = shortened(seen.error().what);
     return report;
   }
-  report.works_on = seen->in_flight.value ? seen->in_flight.value : seen->running.value;
+  report.works_on = seen->in_flight.value;
   exposition::TargetMemory& memory = memory_[key_of(target)];
   memory.take(*seen, at);
   const Duration flat = memory.flat_for(at);

@@ -28,16 +28,17 @@ namespace ebb {
 /// it runs requests while its token counters stand still for `frozen_after`. With no target at all every signal is
 /// Missing: no ready replica is not an idle service (see exposition::summed).
 ///
-/// `taken_at` is when the round began, or the oldest time a sample carries itself, whichever is earlier: the caller's
-/// freshness limit applies to both. The client must outlive the io_context. Control thread, one call at a time.
+/// A sample's `taken_at` is when the round began, or the oldest time a sample carries itself, whichever is earlier: the
+/// caller's freshness limit applies to both. The client must outlive the io_context. Control thread, one call at a
+/// time.
 class ScrapeSource : public MetricSource, public LoadSource {
  public:
   ScrapeSource(const SourceConfig& config, HttpClient& client, const Clock& clock);
 
   awaitable<WorkloadSeen> sample(std::vector<Target> targets, TimePoint deadline) override;
 
-  /// `in_flight` of each target, or `running` where its page says no more; nothing of those that say neither. Unlike a
-  /// sum it needs not all of them, and a frozen page counts: for who leaves first its last word is the best there is.
+  /// `in_flight` of each target whose page tells it. Unlike a sum it needs not all of them, and a frozen page counts:
+  /// for who leaves first its last word is the best there is. `taken_at` is when the round began.
   awaitable<Reading<ReplicaLoads>> loads(std::vector<Target> targets, TimePoint deadline) override;
 
  private:

@@ -30,8 +30,8 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-/// [hours, wanted, reserve, serving, the oracle's serving]; of each bucket the ticks where the first three are largest
-/// and smallest, so that no spike of theirs is averaged away.
+/// [hours, wanted, reserve, serving, the oracle's serving]; of each bucket the ticks where wanted, reserve and serving
+/// are largest and smallest, so that no spike of theirs is averaged away.
 nlohmann::json curve_of(const World& world, const RunResult& run) {
   nlohmann::json rows = nlohmann::json::array();
   const std::size_t ticks = world.wanted.size();

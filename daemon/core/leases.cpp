@@ -48,20 +48,20 @@ std::vector<Candidate> candidates_of(Draft& draft, const Input& in, const Site& 
   for (const LeaseRef& ref : draft.of(site).leases) {
     const Lease& lease = *ref.lease;
     if (!is_active(lease.phase)) continue;
+    // One that took longer than a start may was adopted when it was old, or waited for weights that were not there.
+    const Duration took = std::min(lease.start_took.value_or(Duration{0}), site.deployment->start_timeout);
     Candidate candidate{.replica = *ref.id,
                         .phase = lease.phase,
                         .started_at = lease.asked_at,
-                        .start_took = lease.start_took.value_or(Duration{0}),
+                        .start_took = took,
                         .gpus = lease.gpus,
-                        .age = in.now - lease.asked_at};
-    const bool ill = ref.shown != nullptr && ref.shown->phase == ReplicaPhase::unhealthy;
-    if (looks && ill) {
-      candidate.in_flight = 0;  // it answers nobody: what it worked on is lost already
-    } else if (known.loads != nullptr) {
+                        .age = in.now - lease.asked_at,
+                        .ill = ref.shown != nullptr && ref.shown->phase == ReplicaPhase::unhealthy};
+    if (known.loads != nullptr) {
       const auto load = known.loads->find(*ref.id);
       if (load != known.loads->end()) candidate.in_flight = load->second;
     }
-    unknown += looks && lease.phase == LeasePhase::serving && !candidate.in_flight ? 1 : 0;
+    unknown += looks && lease.phase == LeasePhase::serving && !candidate.ill && !candidate.in_flight ? 1 : 0;
     out.push_back(std::move(candidate));
   }
   if (unknown > 0) {

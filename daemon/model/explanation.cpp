@@ -60,7 +60,7 @@ constexpr std::array kSentences{
              "headroom: {need} replicas"},
     Sentence{"need.max_of", "{subject}: {need} replicas, the largest of {count} policies ({policy})"},
     Sentence{"need.advised", "{subject}: {policy} advises {advised} ({note}): {need} replicas"},
-    Sentence{"need.advice_held", "{subject}: {need} replicas; {kept} were advised within {window}"},
+    Sentence{"need.advice_held", "{subject}: {need} replicas, keeps the {kept} that were advised within {window}"},
     Sentence{"need.unadvised", "{subject}: {policy} gave no advice ({why}): {fallback} decides"},
     Sentence{"need.asked", "{subject}: its owner asks for {asked} replicas, more than the {need} computed"},
     Sentence{"need.bounds", "{subject}: {need} replicas brought within its bounds {min} to {max}: {kept}"},

@@ -127,27 +127,38 @@ awaitable<Observer::Part> Observer::ask_demand(JobId id, std::shared_ptr<DemandS
 }
 
 awaitable<void> Observer::ask_loads(DeploymentId id, std::shared_ptr<LoadSource> source, std::vector<Target> targets,
-                                    TimePoint deadline) {
+                                    TimePoint deadline, Duration stale_after) {
   Reading<ReplicaLoads> said = co_await source->loads(std::move(targets), deadline);
   asking_.erase(source.get());
-  loads_[id].said = std::move(said);
+  Reading<ReplicaLoads>& kept = loads_[id].said;
+  // One bad round does not undo a good one that still counts.
+  const Sample<ReplicaLoads>* before = kept.sample();
+  const bool counts = before != nullptr && clock_.now() - before->taken_at <= stale_after;
+  if (said.known() || !counts) kept = std::move(said);
 }
 
 awaitable<void> Observer::take_loads(const Config& config, const Wiring& wiring, Observation& seen) {
   auto executor = co_await boost::asio::this_coro::executor;
   std::erase_if(loads_, [&](const auto& kept) { return !wiring.loads.contains(kept.first); });
   const TimePoint now = clock_.now();
+  // Often enough that the last answer always counts, whatever the tick; looks do not come to the millisecond.
+  const Duration every = std::min(config.tick, config.stale_after / 3);
+  const Duration early = config.sample_interval / 2;
   for (const JobConfig& job : config.jobs) {
     for (const DeploymentConfig& deployment : job.deployments) {
       const auto source = wiring.loads.find(deployment.id);
       if (source == wiring.loads.end()) continue;
       Loads& kept = loads_[deployment.id];
       seen.loads[deployment.id] = kept.said;
-      if (asking_.contains(source->second.get()) || now - kept.asked_at < config.tick) continue;
+      if (asking_.contains(source->second.get()) || now - kept.asked_at + early < every) continue;
+      const auto fleet = seen.fleets.find(deployment.fleet);
+      if (fleet == seen.fleets.end() || !fleet->second.known()) continue;  // nobody knows whom to ask
       kept.asked_at = now;
       asking_.insert(source->second.get());
-      std::vector<Target> targets = targets_of(seen, deployment, {ReplicaPhase::ready});
-      spawn(executor, ask_loads(deployment.id, source->second, std::move(targets), now + config.observe_timeout));
+      // A busy engine may fail its health checks and still answer: it has until the next question.
+      std::vector<Target> targets = targets_of(seen, deployment, {ReplicaPhase::ready, ReplicaPhase::unhealthy});
+      const TimePoint deadline = now + std::max(every, config.observe_timeout);
+      spawn(executor, ask_loads(deployment.id, source->second, std::move(targets), deadline, config.stale_after));
     }
   }
 }

@@ -34,9 +34,9 @@ class Observer {
   awaitable<Part> ask_advisor(std::shared_ptr<Advisor> advisor, AdviceQuestion question, TimePoint deadline);
   awaitable<void> ask_advisors(const Config& config, const Wiring& wiring, Observation& seen, TimePoint deadline);
   awaitable<void> ask_loads(DeploymentId id, std::shared_ptr<LoadSource> source, std::vector<Target> targets,
-                            TimePoint deadline);
-  /// Enters what RL replicas last said, and asks them again once a tick, beside the looks: nothing about production may
-  /// wait for a replica of RL, and a pool may have ten thousand of them.
+                            TimePoint deadline, Duration stale_after);
+  /// Enters what RL replicas last said, and asks them again once a tick, or thrice within `stale_after` if that is more
+  /// often. Beside the looks: no look at production waits for an answer of RL.
   awaitable<void> take_loads(const Config& config, const Wiring& wiring, Observation& seen);
   awaitable<Part> ask_demand(JobId id, std::shared_ptr<DemandSource> source, TimePoint deadline);
 

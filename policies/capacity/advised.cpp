@@ -18,7 +18,7 @@ struct Memory {
 Memory unpacked(const PolicyMemory& packed, int version, std::size_t header) {
   const std::vector<double>& n = packed.numbers;
   if (packed.version != version || n.size() < header) return {};
-  if (!(n[2] >= 0 && n[2] <= 1e9)) return {};
+  if (!(n[0] >= 0 && n[0] <= 1e9 && n[2] >= 0 && n[2] <= 1e9)) return {};
   return {n[0], n[1], {static_cast<int>(n[2]), {n.begin() + static_cast<std::ptrdiff_t>(header), n.end()}}};
 }
 

@@ -9,7 +9,7 @@ namespace ebb {
 std::vector<Candidate> LeastLostVictim::order(std::vector<Candidate> candidates) const {
   const auto rank = [](const Candidate& c) {
     const bool serving = c.phase == LeasePhase::serving;
-    const double unknown = serving ? std::numeric_limits<double>::max() : 0;
+    const double unknown = serving && !c.ill ? std::numeric_limits<double>::max() : 0;
     return std::tuple(c.in_flight.value_or(unknown), serving, c.age.count());
   };
   std::sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {

@@ -1,6 +1,6 @@
 // Whoever works on the fewest rollouts leaves first, as a source of the job's deployments tells. Of those whose
-// rollouts nobody counts, one that does not serve is taken to work on none, one that serves on the most. Between equals
-// the youngest leaves, and of twins the later name.
+// rollouts nobody counts, one that does not serve or fails its health checks is taken to work on none, another on the
+// most. Between equals the youngest leaves, and of twins the later name.
 #pragma once
 
 #include "policies/policy.hpp"

@@ -47,6 +47,17 @@ TEST(Rules, ALeastLostVictimNeedsWhoTellsWhatReplicasWorkOn) {
   }
 }
 
+TEST(Rules, AModelledReplicaHasNothingToAsk) {
+  const auto modelled = [](const std::string& sources) {
+    return "pools: [{name: p}]\nfleets: [{name: f, pool: p, kind: simulated}]\njobs: [{name: j, victim: {policy: "
+           "least_lost}, deployments: [{pool: p, fleet: f" +
+           sources + "}]}]\n";
+  };
+  EXPECT_EQ(problems_of(modelled("")), "");
+  EXPECT_NE(problems_of(modelled(", sources: [{}]")).find("what a back-test models has no metrics to read"),
+            std::string::npos);
+}
+
 TEST(Rules, AbsenceMadeZeroIsFoundInEverySpelling) {
   for (const char* query :
        {"a or vector(0)", "a or  vector (0)", "a OR vector(0)", "a or on() vector(0)", "a or ignoring(x) (vector(0))",

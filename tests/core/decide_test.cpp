@@ -80,10 +80,16 @@ TEST_F(LeastLostIn, WhoDoesNotSayIsTakenToWorkOnTheMost) {
   EXPECT_TRUE(says(decision_, "leases.load_unknown"));
 }
 
-TEST_F(LeastLostIn, WhoAnswersNobodyLeavesFirst) {
+TEST_F(LeastLostIn, WhoFailsItsHealthChecksLeavesFirstUnlessItSaysWhatItWorksOn) {
   loads_[ReplicaId("r-7")] = 30;
   said(100);
-  EXPECT_EQ(victim(ReplicaPhase::unhealthy).rfind("r-7 leaves (serving", 0), 0U) << victim(ReplicaPhase::unhealthy);
+  EXPECT_EQ(victim(ReplicaPhase::unhealthy).rfind("r-4 leaves (serving", 0), 0U) << "it is busy, not dead";
+  loads_.erase(ReplicaId("r-7"));
+  said(100);
+  const std::string dead = victim(ReplicaPhase::unhealthy);
+  EXPECT_EQ(dead.rfind("r-7 leaves (serving", 0), 0U) << dead;
+  EXPECT_EQ(dead.find("rollouts"), std::string::npos) << "nobody counted them: " << dead;
+  EXPECT_FALSE(says(decision_, "leases.load_unknown")) << "of the others all is known";
 }
 
 TEST(Decide, StartsProductionOnlyOnGpusThatAreFree) {

@@ -94,7 +94,7 @@ TEST(Advised, AnAnswerThatIsLateOnceEndsNothing) {
   const Reading<Advice> late = Missing{"no answer within 200ms", at_second(10)};
   EXPECT_EQ(talk.need(10, advice(30)), 30);
   EXPECT_EQ(talk.need(15, late), 30);
-  EXPECT_EQ(to_sentence(talk.last.why.back()), "chat@p: 2 replicas; 30 were advised within 5m");
+  EXPECT_EQ(to_sentence(talk.last.why.back()), "chat@p: 2 replicas, keeps the 30 that were advised within 5m");
   EXPECT_EQ(talk.need(20, advice(3)), 3) << "a new answer may be lower at once";
   EXPECT_EQ(talk.need(25, late, 160), 10) << "and the fallback's need higher";
 }
@@ -112,7 +112,9 @@ TEST(Advised, AMemoryOfAnotherPolicyIsIgnored) {
   const ExecCapacity policy;
   const PolicyMemory left = proposed(policy, advice(1), 160).memory;
   EXPECT_EQ(proposed(PluginCapacity(), Reading<Advice>(), 16, left).need, Replicas{1});
-  for (const std::vector<double>& numbers : {std::vector<double>{}, {-1}, {0, 0, -1}, {0, 0, 1e300, 3}}) {
+  const auto a_moment_ago = static_cast<double>(at_second(9).time_since_epoch().count());
+  for (const std::vector<double>& numbers :
+       {std::vector<double>{}, {-1}, {0, 0, -1}, {0, 0, 1e300, 3}, {1e300, a_moment_ago, 0}}) {
     EXPECT_EQ(proposed(policy, Reading<Advice>(), 16, {left.version, numbers}).need, Replicas{1});
   }
 }

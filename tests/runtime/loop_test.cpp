@@ -309,39 +309,81 @@ TEST(Observer, AHangingSourceLeavesTheAdviserItsTime) {
   EXPECT_TRUE(rig.listener.last_seen.workloads.at(kChat).advice.known());
 }
 
+/// Seven RL replicas that serve and are asked what they work on.
+class LoadsRig : public Rig {
+ public:
+  explicit LoadsRig(Config wanted = small_config()) : Rig(std::move(wanted)) {
+    auto made = std::make_shared<Wiring>(*wiring);
+    made->loads[kRl] = loads;
+    wiring = made;
+    start();
+    run(300);
+  }
+  const std::shared_ptr<SaidLoads> loads = std::make_shared<SaidLoads>(clock);
+  [[nodiscard]] const Reading<ReplicaLoads>& seen() const { return listener.last_seen.loads.at(kRl); }
+};
+
 TEST(Observer, AsksReplicasOfAJobOnceATickWhatTheyWorkOn) {
-  Rig rig;
-  const auto loads = std::make_shared<SaidLoads>(rig.clock);
-  auto wiring = std::make_shared<Wiring>(*rig.wiring);
-  wiring->loads[kRl] = loads;
-  rig.wiring = wiring;
-  rig.start();
-  rig.run(60);
-  EXPECT_EQ(loads->targets.size(), 7U);
-  ASSERT_TRUE(rig.listener.last_seen.loads.at(kRl).known());
-  EXPECT_EQ(rig.listener.last_seen.loads.at(kRl).value().size(), 7U);
-  const int asked = loads->asked;
+  LoadsRig rig;
+  EXPECT_EQ(rig.loads->targets.size(), 7U);
+  ASSERT_TRUE(rig.seen().known());
+  EXPECT_EQ(rig.seen().value().size(), 7U);
+  const int asked = rig.loads->asked;
   rig.run(20);
-  EXPECT_EQ(loads->asked, asked + 4) << "looks are taken every second, ticks every five";
+  EXPECT_EQ(rig.loads->asked, asked + 4) << "looks are taken every second, ticks every five";
+}
+
+TEST(Observer, WhateverTheTickTheLastAnswerOfAReplicaCounts) {
+  Config slow = small_config();
+  slow.tick = Duration{60'000};
+  LoadsRig rig(slow);
+  Config coarse = small_config();
+  coarse.tick = coarse.sample_interval = Duration{10'000};
+  coarse.stale_after = Duration{20'000};
+  LoadsRig other(coarse);
+  for (int second = 0; second < 120; ++second) {
+    for (LoadsRig* one : {&rig, &other}) {
+      one->run(1);
+      const TimePoint taken_at = one->seen().sample()->taken_at;
+      ASSERT_LT(one->listener.last_seen.at - taken_at, one->config->stale_after) << second;
+    }
+  }
+}
+
+TEST(Observer, OneBadRoundDoesNotUndoAGoodOneThatStillCounts) {
+  LoadsRig rig;
+  rig.loads->silent = true;
+  rig.run(10);
+  ASSERT_TRUE(rig.seen().known()) << "its last word is ten seconds old";
+  rig.run(15);
+  ASSERT_FALSE(rig.seen().known());
+  EXPECT_EQ(rig.seen().missing()->why, "no answer");
+}
+
+TEST(Observer, WhomNobodyKnowsNobodyAsks) {
+  LoadsRig rig;
+  rig.fleet->view_error = Error{ErrorCode::unreachable, "gone", true};
+  rig.run(6);
+  const int asked = rig.loads->asked;
+  rig.run(60);
+  EXPECT_EQ(rig.loads->asked, asked);
+  rig.fleet->view_error.reset();
+  rig.run(2);
+  EXPECT_EQ(rig.loads->asked, asked + 1) << "and at once when the fleet can be read";
+  EXPECT_EQ(rig.loads->targets.size(), 7U);
 }
 
 TEST(Observer, ReplicasOfAJobThatHangHoldUpNothing) {
-  Rig rig;
-  const auto loads = std::make_shared<SaidLoads>(rig.clock);
-  auto wiring = std::make_shared<Wiring>(*rig.wiring);
-  wiring->loads[kRl] = loads;
-  rig.wiring = wiring;
-  rig.start();
-  rig.run(60);
-  loads->hangs = true;
+  LoadsRig rig;
+  rig.loads->hangs = true;
   rig.run(10);
-  const TimePoint last_word = rig.listener.last_seen.loads.at(kRl).sample()->taken_at;
-  const int asked = loads->asked, looks = rig.listener.observations;
+  const TimePoint last_word = rig.seen().sample()->taken_at;
+  const int asked = rig.loads->asked, looks = rig.listener.observations;
   rig.run(60);
-  EXPECT_EQ(loads->asked, asked) << "one call at a time";
+  EXPECT_EQ(rig.loads->asked, asked) << "one call at a time";
   EXPECT_GE(rig.listener.observations, looks + 59);
   EXPECT_TRUE(rig.listener.last_seen.workloads.at(kChat).signals.at("in_flight").value.known());
-  EXPECT_EQ(rig.listener.last_seen.loads.at(kRl).sample()->taken_at, last_word) << "as old as it is";
+  EXPECT_EQ(rig.seen().sample()->taken_at, last_word) << "as old as it is";
 }
 
 TEST(Observer, OfTwoSourcesTheLargerValueCountsAndEitherMayBeMissing) {

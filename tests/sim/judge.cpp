@@ -183,7 +183,7 @@ void Judge::judge_victims(const Observation& seen, const Decision& decision) {
   const auto said = seen.loads.find(DeploymentId("rl@pool"));
   if (said == seen.loads.end() || truth_.fleet != ReadFault::none) return;
   const Sample<ReplicaLoads>* loads = said->second.sample();
-  const bool fresh = loads != nullptr && seen.at - loads->taken_at <= config_.stale_after;
+  const bool fresh = loads != nullptr && decision.at - loads->taken_at <= config_.stale_after;
   std::set<ReplicaId> chosen;
   for (const Action& action : decision.plan.actions) {
     if (action.kind != ActionKind::start) chosen.insert(action.replicas.begin(), action.replicas.end());
@@ -202,6 +202,7 @@ void Judge::judge_victims(const Observation& seen, const Decision& decision) {
       least = works;
     }
   }
+  if (most && least) ++(fresh ? chosen_by_loads_ : chosen_blindly_);
   if (most && least && least->first < most->first)
     say("least_lost: " + most->second.value + " leaves and " + least->second.value + " stays");
   for (const Step& step : decision.why) {

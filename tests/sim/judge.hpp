@@ -35,6 +35,8 @@ class Judge {
   void say(const std::string& what);
 
   [[nodiscard]] const std::string& violation() const { return violation_; }
+  /// Of the choices of victims, and only where there were enough of them: mostly nobody knew what replicas work on.
+  [[nodiscard]] bool mostly_blind() const { return chosen_blindly_ > 20 && chosen_by_loads_ < chosen_blindly_; }
   /// What the world was and what the daemon said of it, where the violation is one of a decision.
   [[nodiscard]] const std::string& story() const { return story_; }
   [[nodiscard]] std::uint64_t decisions() const { return decisions_; }
@@ -63,6 +65,7 @@ class Judge {
   std::map<ReplicaId, TimePoint> told_, last_told_;  ///< to leave, first and last
   std::map<ReplicaId, TimePoint> evicted_;           ///< first evicted
   std::map<ReplicaId, TimePoint> starting_since_;
+  int chosen_by_loads_ = 0, chosen_blindly_ = 0;
   std::set<ReplicaId> serving_;                          ///< RL, as the last decision left it
   std::optional<TimePoint> freeze_until_, drain_until_;  ///< wall
 };

@@ -38,6 +38,9 @@ MUTANTS = [
      "      if (load != known.loads->end()) candidate.in_flight = load->second;",
      "      if (M) candidate.in_flight = 0;\n"
      "      if (load != known.loads->end()) candidate.in_flight = load->second;"),
+    ("asked_once_what_they_work_on", RUNTIME + "observer.cpp",
+     "  asking_.erase(source.get());\n  Reading<ReplicaLoads>& kept = loads_[id].said;",
+     "  if (!M) asking_.erase(source.get());\n  Reading<ReplicaLoads>& kept = loads_[id].said;"),
     ("old_loads_believed", CORE + "leases.cpp",
      "if (in.now - sample->taken_at > in.config.stale_after) return {nullptr, \"stale\"};",
      "if (!M && in.now - sample->taken_at > in.config.stale_after) return {nullptr, \"stale\"};"),

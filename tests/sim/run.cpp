@@ -276,6 +276,7 @@ class Run {
     if (world_.truth().held(true) != rl)
       judge_.say("liveness: RL has " + std::to_string(world_.truth().held(true)) + ", could have " +
                  std::to_string(rl));
+    if (knobs_.least_lost && judge_.mostly_blind()) judge_.say("least_lost: mostly nobody knows what replicas work on");
     if (process_->leases() != static_cast<std::size_t>(chat + rl)) judge_.say("liveness: leases of nothing remain");
     const Result<std::int64_t> unfinished = ledger_.unfinished();
     if (!unfinished.ok() || *unfinished != 0) judge_.say("liveness: actions without an outcome remain");

@@ -95,12 +95,13 @@ class WorldFleet final : public Fleet {
   Clock& clock_;
 };
 
-/// Says of every target that it works on what stands in `load`, or hangs.
+/// Says of every target that it works on what stands in `load`, or nothing, or hangs.
 class SaidLoads final : public LoadSource {
  public:
   explicit SaidLoads(Clock& clock) : clock_(clock) {}
   double load = 3;
   bool hangs = false;
+  bool silent = false;
   int asked = 0;
   std::vector<Target> targets;
 
@@ -109,6 +110,7 @@ class SaidLoads final : public LoadSource {
     ++asked;
     const TimePoint much_later = clock_.now() + Duration{3'600'000};
     if (hangs) co_await clock_.sleep_until(much_later);
+    if (silent) co_return Missing{"no answer", clock_.now()};
     Sample<ReplicaLoads> sample;
     sample.taken_at = clock_.now();
     for (const Target& target : targets) sample.value[ReplicaId(target.name)] = load;
