@@ -32,8 +32,9 @@ MUTANTS = [
      "    books.unusable += site->gpus(mine.counts.lost);",
      "    if (!M) books.unusable += site->gpus(mine.counts.lost);"),
     ("victim_drained_twice", CORE + "leases.cpp",
-     "if (!is_active(lease.phase)) continue;\n    Candidate candidate{",
-     "if (!is_active(lease.phase) && !(M && lease.phase == LeasePhase::draining)) continue;\n    Candidate candidate{"),
+     "    const Lease& lease = *ref.lease;\n    if (!is_active(lease.phase)) continue;",
+     "    const Lease& lease = *ref.lease;\n"
+     "    if (!is_active(lease.phase) && !(M && lease.phase == LeasePhase::draining)) continue;"),
     ("unknown_load_read_as_idle", CORE + "leases.cpp",
      "      if (load != known.loads->end()) candidate.in_flight = load->second;",
      "      if (M) candidate.in_flight = 0;\n"
