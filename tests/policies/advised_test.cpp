@@ -13,8 +13,8 @@ Reading<Advice> advice(double need, const std::string& note = "busy") {
 }
 
 CapacityProposal proposed(const CapacityPolicy& policy, const Reading<Advice>& said, double load = 30,
-                          const PolicyMemory& memory = {}) {
-  const auto signals = in_flight(10, load);
+                          const PolicyMemory& memory = {}, double second = 10) {
+  const auto signals = in_flight(second, load);
   return policy.propose({.deployment = kChat,
                          .signals = signals,
                          .ready = Replicas{1},
@@ -22,7 +22,7 @@ CapacityProposal proposed(const CapacityPolicy& policy, const Reading<Advice>& s
                          .max = Replicas{100},
                          .reclaim = Duration{60'000},
                          .memory = memory,
-                         .now = at_second(10),
+                         .now = at_second(second),
                          .advice = said});
 }
 
@@ -74,16 +74,7 @@ struct Talk {
   PolicyMemory memory{};
   CapacityProposal last{};
   int need(double second, const Reading<Advice>& said, double load = 30) {
-    const auto signals = in_flight(second, load);
-    last = policy.propose({.deployment = kChat,
-                           .signals = signals,
-                           .ready = Replicas{1},
-                           .min = Replicas{0},
-                           .max = Replicas{100},
-                           .reclaim = Duration{60'000},
-                           .memory = memory,
-                           .now = at_second(second),
-                           .advice = said});
+    last = proposed(policy, said, load, memory, second);
     memory = last.memory;
     return last.need.count;
   }
