@@ -26,13 +26,19 @@ void take_larger(Reading<Replicas>& mine, const Reading<Replicas>& other) {
   if (other.known() && (!mine.known() || other.value() > mine.value())) mine = other;
 }
 
+/// What the deployment's fleet shows; null while nobody knows.
+const FleetSeen* fleet_of(const Observation& seen, const DeploymentConfig& deployment) {
+  const auto fleet = seen.fleets.find(deployment.fleet);
+  return fleet != seen.fleets.end() && fleet->second.known() ? &fleet->second.value() : nullptr;
+}
+
 /// The replicas of a deployment that are in one of these phases.
 std::vector<Target> targets_of(const Observation& seen, const DeploymentConfig& deployment,
                                std::initializer_list<ReplicaPhase> phases) {
   std::vector<Target> targets;
-  const auto fleet = seen.fleets.find(deployment.fleet);
-  if (fleet == seen.fleets.end() || !fleet->second.known()) return targets;
-  for (const ReplicaSeen& replica : fleet->second.value().replicas) {
+  const FleetSeen* fleet = fleet_of(seen, deployment);
+  if (fleet == nullptr) return targets;
+  for (const ReplicaSeen& replica : fleet->replicas) {
     const bool asked = std::find(phases.begin(), phases.end(), replica.phase) != phases.end();
     if (asked && replica.deployment == deployment.id) targets.push_back({replica.id.value, replica.address});
   }
@@ -151,8 +157,7 @@ awaitable<void> Observer::take_loads(const Config& config, const Wiring& wiring,
       Loads& kept = loads_[deployment.id];
       seen.loads[deployment.id] = kept.said;
       if (asking_.contains(source->second.get()) || now - kept.asked_at + early < every) continue;
-      const auto fleet = seen.fleets.find(deployment.fleet);
-      if (fleet == seen.fleets.end() || !fleet->second.known()) continue;  // nobody knows whom to ask
+      if (fleet_of(seen, deployment) == nullptr) continue;  // nobody knows whom to ask
       kept.asked_at = now;
       asking_.insert(source->second.get());
       // A busy engine may fail its health checks and still answer: it has until the next question.
