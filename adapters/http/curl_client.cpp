@@ -1,11 +1,13 @@
 #include "adapters/http/curl_client.hpp"
 
+#include <algorithm>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <functional>
 #include <utility>
 
 #include "adapters/http/curl_worker.hpp"
@@ -39,15 +41,26 @@ class CoroutineWaiter : public HttpWaiter {
 
 }  // namespace
 
-CurlClient::CurlClient(CurlOptions options) : worker_(std::make_shared<CurlWorker>(std::move(options))) {}
+CurlClient::CurlClient(const CurlOptions& options) {
+  for (int i = 0; i < std::max(options.workers, 1); ++i) workers_.push_back(std::make_shared<CurlWorker>(options));
+}
 
 CurlClient::~CurlClient() { stop(); }
 
-void CurlClient::stop() { worker_->stop(); }
+void CurlClient::stop() {
+  for (const auto& worker : workers_) worker->stop();
+}
+
+const std::shared_ptr<CurlWorker>& CurlClient::worker_of(std::string_view url) const {
+  const std::size_t scheme = url.find("://");
+  std::string_view host = scheme == std::string_view::npos ? url : url.substr(scheme + 3);
+  host = host.substr(0, host.find_first_of("/?#"));
+  return workers_[std::hash<std::string_view>()(host) % workers_.size()];
+}
 
 awaitable<Result<HttpResponse>> CurlClient::send(HttpRequest request) {
   return asio::async_initiate<const asio::use_awaitable_t<>&, void(Result<HttpResponse>)>(
-      [worker = worker_, request = std::move(request)](auto handler) mutable {
+      [worker = worker_of(request.url), request = std::move(request)](auto handler) mutable {
         auto slot = asio::get_associated_cancellation_slot(handler);
         auto waiter = std::make_unique<CoroutineWaiter<decltype(handler)>>(std::move(handler));
         const std::uint64_t id = worker->submit(std::move(request), std::move(waiter));

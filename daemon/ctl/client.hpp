@@ -42,7 +42,7 @@ class Client {
   std::string token_;
   std::string token_problem_;
   boost::asio::io_context io_{1};
-  CurlClient http_;
+  CurlClient http_{{.workers = 1}};
 };
 
 /// For a path's segment or a query's value.
