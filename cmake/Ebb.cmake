@@ -23,6 +23,8 @@ add_library(ebb_flags INTERFACE)
 target_compile_options(ebb_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -ffp-contract=off
   $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess;-Wno-restrict;SHELL:--param ggc-min-heapsize=1000000>
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Release>>:-Wno-stringop-overflow;-Wno-array-bounds>)
+# By which a ledger tells builds apart; not every compiler asks the linker for it.
+target_link_options(ebb_flags INTERFACE -Wl,--build-id=sha1)
 target_include_directories(ebb_flags INTERFACE ${PROJECT_SOURCE_DIR})
 if(EBB_SANITIZE)
   target_compile_options(ebb_flags INTERFACE -fsanitize=${EBB_SANITIZE} -fno-omit-frame-pointer

@@ -18,6 +18,7 @@
 #include "daemon/ports/spawn.hpp"
 #include "daemon/runtime/actuator.hpp"
 #include "daemon/runtime/board.hpp"
+#include "daemon/runtime/build_id.hpp"
 #include "daemon/runtime/control_loop.hpp"
 #include "daemon/runtime/job_fleet.hpp"
 #include "daemon/runtime/live_config.hpp"
@@ -305,7 +306,7 @@ int run_daemon(const RunOptions& options) {
     return 1;
   }
   const std::string path = config->ledger.path.empty() ? config->state_dir + "/ebb.db" : config->ledger.path;
-  Result<std::unique_ptr<SqliteLedger>> ledger = SqliteLedger::open(path, config->ledger, kVersion);
+  Result<std::unique_ptr<SqliteLedger>> ledger = SqliteLedger::open(path, config->ledger, build_id());
   if (!ledger.ok()) {
     std::cerr << "ebbd: " << ledger.error().what << "\n";
     return 1;

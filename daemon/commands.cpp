@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "daemon/runtime/build_id.hpp"
 #include "daemon/runtime/ledger_read.hpp"
 #include "daemon/runtime/replay.hpp"
-#include "daemon/version.hpp"
 
 namespace ebb {
 namespace {
@@ -75,7 +75,7 @@ int replay_command(const std::string& path, std::ostream& out, std::ostream& err
     out << report->unreadable << " could not be recomputed; of the oldest, " << report->first_unreadable << "\n";
   }
   for (const std::string& build : report->builds) {
-    if (build != kVersion) out << "some were recorded by build " << build << "; this is " << kVersion << "\n";
+    if (build != build_id()) out << "some were recorded by build " << build << "; this is " << build_id() << "\n";
   }
   if (report->same + report->different == 0) {
     err << "ebbd replay: nothing in " << path << " could be recomputed\n";

@@ -35,6 +35,7 @@ struct CapacityInput {
   const PolicyMemory& memory;
   TimePoint now;
   Reading<Advice> advice{};  ///< what the policy's adviser answered; Missing where it has none
+  Duration tick{0};          ///< from one decision to the next, where nothing calls for an early one
 };
 
 struct CapacityProposal {
@@ -109,6 +110,7 @@ struct GrowthInput {
   Duration drain;     ///< the longest drain of the pool's RL deployments
   const PolicyMemory& memory;
   TimePoint now;
+  Duration tick{0};  ///< from one question to the next
 };
 
 struct GrowthProposal {

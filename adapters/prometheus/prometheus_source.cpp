@@ -163,10 +163,12 @@ WorkloadSeen PrometheusSource::folded(std::map<std::string, Reading<double>> rea
     reading = Missing{reading.missing()->why, since[name]};
   }
   const std::string why = doubt(readings);
-  Duration age{0};
+  // Counted from when the age was asked for, so that one sample's time is the same in every answer.
+  TimePoint sampled_at = TimePoint::max();
   const auto oldest = readings.find("oldest_sample_age_s");
   if (oldest != readings.end() && oldest->second.known()) {
-    age = Duration(static_cast<Duration::rep>(std::min(oldest->second.value(), 1e9) * 1e3));
+    const double age_ms = std::clamp(oldest->second.value(), 0.0, 1e9) * 1e3;
+    sampled_at = oldest->second.sample()->taken_at - Duration(std::llround(age_ms));
   }
 
   WorkloadSeen workload;
@@ -183,7 +185,7 @@ WorkloadSeen PrometheusSource::folded(std::map<std::string, Reading<double>> rea
       signal.at_least = reading.value();
       signal.value = Missing{why, since[name]};
     } else {
-      if (reading.known()) reading.sample()->taken_at -= age;
+      if (reading.known()) reading.sample()->taken_at = std::min(reading.sample()->taken_at, sampled_at);
       signal.value = std::move(reading);
     }
     workload.signals[name] = std::move(signal);

@@ -39,19 +39,24 @@ Wanted wanted_by(Draft& draft, const Input& in, const JobConfig& job) {
   return {std::min(now, job.max), ""};
 }
 
+/// What is left of each job for the pools that are still to come.
 struct Budget {
   std::map<JobId, Replicas> demand, guarantee;
+  /// What the job has in those pools. It stays there: slack elsewhere is not worth a drain and a start, and another
+  /// pool may be blind or slow to grow.
+  std::map<JobId, Replicas> there;
 };
 
 Claim claim_of(Draft& draft, const Site& site, const Budget& budget) {
   const JobConfig& job = *site.job;
   const std::string& id = site.id().value;
-  Claim claim{job.name,
-              job.weight,
-              std::max(budget.guarantee.at(job.name), site.deployment->min),
-              std::min(budget.demand.at(job.name), site.deployment->max),
-              site.deployment->gpus_per_replica,
-              job.priority};
+  Claim claim{
+      job.name,
+      job.weight,
+      std::max(budget.guarantee.at(job.name), site.deployment->min),
+      std::min(std::max(budget.demand.at(job.name) - budget.there.at(job.name), Replicas{0}), site.deployment->max),
+      site.deployment->gpus_per_replica,
+      job.priority};
   if (const Override* pin = override_for(draft, site, OverrideKind::pin); pin != nullptr) {
     draft.say(Stage::guardrails, "guardrails.pinned", id,
               {{"wanted", arg(claim.cap)},
@@ -76,6 +81,8 @@ void share_pool(Draft& draft, const Pool& pool, Budget& budget) {
   for (const Site* site : pool.sites) {
     if (site->job == nullptr) continue;
     sites.push_back(site);
+    Replicas& there = budget.there.at(site->job->name);
+    there = there - draft.of(*site).counts.active();
     claims.push_back(claim_of(draft, *site, budget));
   }
   if (sites.empty()) return;
@@ -112,6 +119,12 @@ void allocate(Draft& draft, const Input& in) {
     }
     budget.demand[job.name] = wanted.replicas;
     budget.guarantee[job.name] = job.guarantee;
+    budget.there[job.name] = {0};
+  }
+  for (const Site& site : in.sites) {
+    if (site.job == nullptr) continue;
+    Replicas& there = budget.there.at(site.job->name);
+    there = there + draft.of(site).counts.active();
   }
   for (const Pool& pool : in.pools) share_pool(draft, pool, budget);
 }

@@ -120,12 +120,25 @@ bool is_urgent(const Decision& decision, const Config& config) {
 void SiteDraft::count() {
   counts = {};
   for (const LeaseRef& ref : leases) {
+    const Gpus gpus = ref.lease->gpus;
     switch (ref.lease->phase) {
-      case LeasePhase::serving: ++counts.serving.count; break;
+      case LeasePhase::serving:
+        ++counts.serving.count;
+        counts.active_gpus += gpus;
+        break;
       case LeasePhase::starting:
-      case LeasePhase::syncing: ++counts.starting.count; break;
-      case LeasePhase::draining: ++counts.draining.count; break;
-      case LeasePhase::lost: ++counts.lost.count; break;
+      case LeasePhase::syncing:
+        ++counts.starting.count;
+        counts.active_gpus += gpus;
+        break;
+      case LeasePhase::draining:
+        ++counts.draining.count;
+        counts.draining_gpus += gpus;
+        break;
+      case LeasePhase::lost:
+        ++counts.lost.count;
+        counts.lost_gpus += gpus;
+        break;
       case LeasePhase::released: break;
     }
   }
@@ -135,7 +148,7 @@ Gpus rl_gpus(const Draft& draft, const Pool& pool, bool active_only) {
   Gpus sum;
   for (const Site* site : pool.sites) {
     const Counts& counts = draft.of(*site).counts;
-    if (site->job != nullptr) sum += site->gpus(active_only ? counts.active() : counts.held());
+    if (site->job != nullptr) sum += active_only ? counts.active_gpus : counts.held_gpus();
   }
   return sum;
 }

@@ -43,7 +43,13 @@ struct Room {
   Gpus for_rl;  ///< slack that RL does not hold in any phase
 };
 
-void start_in(Draft& draft, const Input& in, const Pool& pool, bool production, Room& room, int& left) {
+/// Starts of one plan.
+struct Starts {
+  int left = kMaxStarts;
+  int cut = 0;  ///< for which there was room, and no place in the plan
+};
+
+void start_in(Draft& draft, const Input& in, const Pool& pool, bool production, Room& room, Starts& starts) {
   for (const Site* site : pool.sites) {
     if ((site->service != nullptr) != production || !site->ours()) continue;
     const SiteDraft& mine = draft.of(*site);
@@ -51,14 +57,16 @@ void start_in(Draft& draft, const Input& in, const Pool& pool, bool production, 
     if (missing.count <= 0 || mine.dark || in.seen.busy.contains(site->id())) continue;
     const Gpus each = site->deployment->gpus_per_replica;
     const Gpus open = production ? room.free : std::min(room.free, room.for_rl);
-    const Replicas now = std::min({missing, fitting(open, each), Replicas{left}});
-    if (now < missing) {
-      draft.say(Stage::diff, "diff.no_room", site->id().value, {{"wanted", arg(missing - now)}, {"free", arg(open)}});
+    const Replicas fit = std::clamp(fitting(open, each), Replicas{0}, missing);
+    if (fit < missing) {
+      draft.say(Stage::diff, "diff.no_room", site->id().value, {{"wanted", arg(missing - fit)}, {"free", arg(open)}});
     }
+    const Replicas now = std::min(fit, Replicas{starts.left});
+    starts.cut += (fit - now).count;
     if (now.count == 0) continue;
     room.free -= now * each;
     if (!production) room.for_rl -= now * each;
-    left -= now.count;
+    starts.left -= now.count;
     start(draft, in, *site, now);
     draft.of(*site).count();
   }
@@ -86,14 +94,16 @@ void diff(Draft& draft, const Input& in) {
     add_endings(draft, in, draft.evictions, "diff.evict", rl);
     add_endings(draft, in, draft.drains, "diff.drain", rl);
   }
-  int left = kMaxStarts;
+  Starts starts;
   std::vector<Room> rooms;
   for (const Pool& pool : in.pools) {
     rooms.push_back(room_in(draft, pool));
-    start_in(draft, in, pool, true, rooms.back(), left);
+    start_in(draft, in, pool, true, rooms.back(), starts);
   }
-  for (const Pool& pool : in.pools) start_in(draft, in, pool, false, rooms[pool.index], left);
-  if (left == 0) draft.say(Stage::diff, "diff.limited", "", {{"limit", arg(kMaxStarts)}});
+  for (const Pool& pool : in.pools) start_in(draft, in, pool, false, rooms[pool.index], starts);
+  if (starts.cut > 0) {
+    draft.say(Stage::diff, "diff.limited", "", {{"count", arg(starts.cut)}, {"limit", arg(kMaxStarts)}});
+  }
   if (draft.plan.actions.empty()) draft.say(Stage::diff, "diff.nothing", "");
 }
 

@@ -22,6 +22,7 @@ struct Site {
   std::size_t index = 0;  ///< of this site in Input::sites and Draft::sites
   std::size_t pool = 0;   ///< index of its pool in Input::pools and Draft::pools
   [[nodiscard]] const DeploymentId& id() const { return deployment->id; }
+  /// Of replicas that are started now.
   [[nodiscard]] Gpus gpus(Replicas n) const { return n * deployment->gpus_per_replica; }
   /// Ebb starts and ends its replicas.
   [[nodiscard]] bool ours() const { return service == nullptr || service->owner == Owner::ebb; }
@@ -53,9 +54,12 @@ struct Input {
 /// Replicas of a deployment by what they do, after the fleets' word was taken in.
 struct Counts {
   Replicas serving, starting, draining, lost;
+  /// What they were started with: replicas from before a change of gpus_per_replica hold what they hold.
+  Gpus active_gpus, draining_gpus, lost_gpus;
   [[nodiscard]] Replicas active() const { return serving + starting; }
   /// All that hold GPUs, without the lost ones, which count as unusable.
   [[nodiscard]] Replicas held() const { return serving + starting + draining; }
+  [[nodiscard]] Gpus held_gpus() const { return active_gpus + draining_gpus; }
 };
 
 /// A lease of a deployment, and its replica as the fleet shows it (null: not shown, or the fleet is dark).

@@ -1,6 +1,7 @@
 // Stage 1: what do we know? Old samples become Missing, partial ones lower bounds, and the fleets' word moves the
 // leases.
 #include <algorithm>
+#include <cmath>
 
 #include "daemon/core/draft.hpp"
 #include "daemon/core/lease_table.hpp"
@@ -13,10 +14,17 @@ namespace {
 WorkloadSeen freshened(WorkloadSeen workload, Draft& draft, const Input& in, const DeploymentId& id) {
   const Duration limit = in.config.stale_after;
   for (auto& [name, signal] : workload.signals) {
+    // Compared with anything it would pass for no load at all.
+    if (signal.at_least && !std::isfinite(*signal.at_least)) signal.at_least.reset();
     const Sample<double>* sample = signal.value.sample();
     if (sample == nullptr) continue;
     const Duration age = in.now - sample->taken_at;
-    if (age > limit) {
+    if (!std::isfinite(sample->value)) {
+      signal = {Missing{"not a number", sample->taken_at}, std::nullopt};
+    } else if (age < -limit) {  // from tomorrow it would be fresh for a day
+      draft.say(Stage::freshness, "freshness.ahead", id.value, {{"signal", name}, {"age", -age}, {"limit", limit}});
+      signal = {Missing{"from the future", in.now}, std::nullopt};
+    } else if (age > limit) {
       draft.say(Stage::freshness, "freshness.stale", id.value, {{"signal", name}, {"age", age}, {"limit", limit}});
       signal = {Missing{"stale", sample->taken_at}, std::nullopt};
     } else if (workload.reported < workload.expected) {

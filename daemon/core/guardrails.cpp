@@ -119,11 +119,51 @@ Gpus lendable(Draft& draft, const Input& in, const Pool& pool) {
     }
   }
   PolicyMemory& memory = draft.state.growth[pool.config->name];
-  GrowthProposal proposal =
-      pool.config->growth->propose({pool.config->name, draft.pools[pool.index].slack, start_up, drain, memory, in.now});
+  GrowthProposal proposal = pool.config->growth->propose({.pool = pool.config->name,
+                                                          .slack = draft.pools[pool.index].slack,
+                                                          .start_up = start_up,
+                                                          .drain = drain,
+                                                          .memory = memory,
+                                                          .now = in.now,
+                                                          .tick = in.config.tick});
   memory = std::move(proposal.memory);
   std::move(proposal.why.begin(), proposal.why.end(), std::back_inserter(draft.why));
   return proposal.lendable;
+}
+
+/// Its job keeps what it has unless production needs it.
+bool keeps(const Draft& draft, const Site& site) {
+  if (override_for(draft, site, OverrideKind::drain_all) != nullptr) return false;
+  return draft.of(site).dark || override_for(draft, site, OverrideKind::freeze) != nullptr;
+}
+
+/// GPUs that a reclaim takes from those that keep what they have: what the others do not give.
+Gpus owed_by_the_kept(const Draft& draft, const Pool& pool, Gpus active) {
+  Gpus owed = active - draft.pools[pool.index].slack;
+  for (const Site* site : pool.sites) {
+    if (site->job == nullptr || keeps(draft, *site)) continue;
+    owed -= std::max(draft.of(*site).counts.active_gpus - site->gpus(draft.of(*site).target), Gpus{0});
+  }
+  return std::max(owed, Gpus{0});
+}
+
+/// The target of a job that keeps what it has. `owed` falls by what it gives all the same.
+Replicas kept_target(Draft& draft, const Site& site, Gpus& owed) {
+  const SiteDraft& mine = draft.of(site);
+  const Replicas current = mine.counts.active();
+  const int each = site.deployment->gpus_per_replica.count;
+  const Replicas given = std::min(current - mine.target, Replicas{(owed.count + each - 1) / each});
+  const Replicas kept = current - given;
+  owed = std::max(owed - site.gpus(given), Gpus{0});
+  if (kept == mine.target) return kept;
+  if (const Override* freeze = override_for(draft, site, OverrideKind::freeze); freeze != nullptr) {
+    say_frozen(draft, site, mine.target, kept, *freeze);
+  }
+  if (mine.dark) {
+    draft.say(Stage::guardrails, "guardrails.dark", site.id().value,
+              {{"wanted", arg(mine.target)}, {"kept", arg(kept)}});
+  }
+  return kept;
 }
 
 void guard_pool(Draft& draft, const Input& in, const Pool& pool) {
@@ -133,21 +173,15 @@ void guard_pool(Draft& draft, const Input& in, const Pool& pool) {
   const Gpus active = rl_gpus(draft, pool, true);
   books.reclaiming = active > books.slack;
   Gpus room = std::max(window.front().slack - active, Gpus{0});
-  Gpus lent = std::max(lendable(draft, in, pool) - active, Gpus{0});
+  const Gpus lendable_now = lendable(draft, in, pool);
+  // A policy that lends all of the slack holds nothing back.
+  Gpus lent = lendable_now < books.slack ? std::max(lendable_now - active, Gpus{0}) : pool.config->gpus;
+  Gpus owed = owed_by_the_kept(draft, pool, active);
   for (const Site* site : pool.sites) {
     if (site->job == nullptr) continue;
     const Replicas current = draft.of(*site).counts.active();
     Replicas& target = draft.of(*site).target;
-    const Override* freeze = override_for(draft, *site, OverrideKind::freeze);
-    const Override* drain = override_for(draft, *site, OverrideKind::drain_all);
-    if (target < current && drain == nullptr && !books.reclaiming) {
-      if (freeze != nullptr) say_frozen(draft, *site, target, current, *freeze);
-      if (draft.of(*site).dark) {
-        draft.say(Stage::guardrails, "guardrails.dark", site->id().value,
-                  {{"wanted", arg(target)}, {"kept", arg(current)}});
-      }
-      if (freeze != nullptr || draft.of(*site).dark) target = current;
-    }
+    if (target < current && keeps(draft, *site)) target = kept_target(draft, *site, owed);
     if (target <= current) continue;
     target = slowed(draft, in, {*site, current, target, room, lent});
     room -= site->gpus(target - current);

@@ -133,12 +133,29 @@ void hasten_drains(Draft& draft, const Input& in, const Site& site, Gpus& waited
   }
 }
 
+/// GPUs that a reclaim takes beyond what the target says: replicas from before a change of gpus_per_replica hold more
+/// than as many would that are started now.
+Gpus oversize(const Draft& draft, const Input& in, const Site& site) {
+  const SiteDraft& mine = draft.of(site);
+  const PoolDraft& books = draft.pools[site.pool];
+  if (site.job == nullptr || !books.reclaiming) return Gpus{0};
+  const Gpus over = mine.counts.active_gpus - site.gpus(mine.target);
+  if (over <= Gpus{0}) return Gpus{0};
+  // No more than the pool lacks: others may have given it, and a target may be held down by what slows growth.
+  return std::clamp(rl_gpus(draft, in.pools[site.pool], true) - books.slack, Gpus{0}, over);
+}
+
 void drain_surplus(Draft& draft, const Input& in, const Site& site, Gpus& waited, Action& drain, Action& evict) {
-  const int surplus = (draft.of(site).counts.active() - draft.of(site).target).count;
-  if (surplus <= 0) return;
+  int surplus = std::max(draft.of(site).counts.active() - draft.of(site).target, Replicas{0}).count;
+  Gpus owed = oversize(draft, in, site);
+  if (surplus == 0 && owed <= Gpus{0}) return;
   std::vector<Candidate> candidates = candidates_of(draft, in, site);
   candidates =
       site.job != nullptr ? site.job->victim->order(std::move(candidates)) : production_order(std::move(candidates));
+  for (int i = 0; i < static_cast<int>(candidates.size()) && (i < surplus || owed > Gpus{0}); ++i) {
+    owed -= candidates[static_cast<std::size_t>(i)].gpus;
+    surplus = std::max(surplus, i + 1);
+  }
   candidates.resize(static_cast<std::size_t>(surplus));
   draft.say(Stage::leases, "leases.reclaim", site.id().value,
             {{"count", arg(surplus)}, {"until", drain.deadline}, {"why", reason_of(draft, site)}});
@@ -216,9 +233,11 @@ void harden(Draft& draft, const Input& in, const Site& site, Action& drain, Acti
 }
 
 /// Nobody starts, leaves or is lost, and nobody has to leave.
-bool at_rest(const SiteDraft& site) {
-  const Counts& counts = site.counts;
-  return (counts.starting + counts.draining + counts.lost).count == 0 && site.target >= counts.active();
+bool at_rest(const Draft& draft, const Input& in, const Site& site) {
+  const SiteDraft& mine = draft.of(site);
+  const Counts& counts = mine.counts;
+  return (counts.starting + counts.draining + counts.lost).count == 0 && mine.target >= counts.active() &&
+         oversize(draft, in, site) <= Gpus{0};
 }
 
 }  // namespace
@@ -227,7 +246,7 @@ void leases(Draft& draft, const Input& in) {
   std::vector<Gpus> waited;
   for (const Pool& pool : in.pools) waited.push_back(waited_for(draft, pool));
   for (const Site& site : in.sites) {
-    if (!site.ours() || at_rest(draft.of(site))) continue;
+    if (!site.ours() || at_rest(draft, in, site)) continue;
     Action drain = action_for(draft, site, ActionKind::drain, in.now + site.deployment->drain_timeout);
     Action evict = action_for(draft, site, ActionKind::evict, in.now);
     end_slow_starts(draft, in, site, evict);

@@ -38,7 +38,8 @@ CapacityProposal proposal_of(Draft& draft, const Input& in, const Site& site, co
                             .reclaim = reclaim_bound(in, in.pools[site.pool]),
                             .memory = memory.policy,
                             .now = in.now,
-                            .advice = workload.advice};
+                            .advice = workload.advice,
+                            .tick = in.config.tick};
   CapacityProposal proposal = site.service->capacity->propose(input);
   std::move(proposal.why.begin(), proposal.why.end(), std::back_inserter(draft.why));
   return proposal;
@@ -55,20 +56,34 @@ void say_missing(Draft& draft, const Site& site) {
   }
 }
 
-/// What an unknown service keeps: its last need or what it holds, and after `blind_after` all it may ever want.
+/// What an unknown service keeps: the part of its need that is known, its last need or what it holds, and after
+/// `blind_after` all it may ever want.
 Replicas unknown_need(Draft& draft, const Input& in, const Site& site, const DeploymentMemory& memory, Replicas floor) {
   say_missing(draft, site);
   const TimePoint since = std::max(memory.known_at, draft.state.started_at);
   const Duration blind_for = in.now - since;
-  if (blind_for > site.service->blind_after) {
+  const bool blind = blind_for > site.service->blind_after;
+  if (blind) {
     draft.say(Stage::freshness, "freshness.blind", site.id().value,
               {{"span", blind_for}, {"limit", site.service->blind_after}, {"max", arg(site.deployment->max)}});
     draft.alarm("freshness.blind", site.id().value);
-    return site.deployment->max;
   }
+  // An owner outside may have gone beyond the max we were told.
   const Replicas kept = std::max({floor, memory.last_need, draft.of(site).held});
+  if (blind && kept <= site.deployment->max) return site.deployment->max;
   draft.say(Stage::need, "need.unknown", site.id().value, {{"need", arg(kept)}});
   return kept;
+}
+
+/// What only the replicas themselves report is unknown once none is left, and nothing would start the first one again.
+Replicas with_one_that_reports(Draft& draft, const Site& site, Replicas need) {
+  const std::vector<SourceConfig>& sources = site.deployment->sources;
+  const bool lasts = sources.empty() || std::any_of(sources.begin(), sources.end(), [](const SourceConfig& source) {
+                       return source.kind != SourceKind::scrape || !source.targets.empty();
+                     });
+  if (need.count > 0 || !site.ours() || lasts || site.service->capacity->needs().empty()) return need;
+  draft.say(Stage::need, "need.one_that_reports", site.id().value);
+  return {1};
 }
 
 Replicas with_owner_and_bounds(Draft& draft, const Site& site, Replicas need) {
@@ -110,7 +125,7 @@ void need(Draft& draft, const Input& in) {
     } else {
       memory.known_at = in.now;
     }
-    wanted = with_owner_and_bounds(draft, site, wanted);
+    wanted = with_owner_and_bounds(draft, site, with_one_that_reports(draft, site, wanted));
     mine.need = wanted;
     mine.known = proposal.known;
     // A blind maximum is a precaution, not a need that was seen; it must not outlive the blindness.

@@ -34,6 +34,8 @@ Lease adopted(Draft& draft, const Input& in, const ReplicaSeen& replica) {
   lease.asked_at = replica.started_at;
   if (replica.phase == ReplicaPhase::ready)
     lease.start_took = std::max(replica.since - replica.started_at, Duration{0});
+  // It was ready once: no start that has taken too long.
+  if (replica.phase == ReplicaPhase::unhealthy) advance(lease, LeaseEvent::ready, in.now);
   return lease;
 }
 

@@ -41,7 +41,8 @@ State rebased(State state, TimePoint now) {
   // What was never stamped stays so.
   const auto back = [&](TimePoint& at) { at = at == TimePoint{} ? at : at - ahead; };
   for (auto& [id, lease] : state.leases) {
-    for (TimePoint* at : {&lease.since, &lease.asked_at, &lease.said_at, &lease.drain_deadline}) back(*at);
+    for (TimePoint* at : {&lease.since, &lease.asked_at, &lease.drain_deadline}) back(*at);
+    lease.said_at = {};  // how long ago nobody knows, so whoever leaves is told again at once
   }
   for (auto& [id, memory] : state.deployments) {
     for (TimePoint* at : {&memory.known_at, &memory.last_grow, &memory.last_reclaim, &memory.last_failure}) back(*at);

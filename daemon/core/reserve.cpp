@@ -44,11 +44,12 @@ void keep_books(Draft& draft, const Pool& pool) {
   books.unusable = books.strangers;
   for (const Site* site : pool.sites) {
     const SiteDraft& mine = draft.of(*site);
-    books.unusable += site->gpus(mine.counts.lost);
+    books.unusable += mine.counts.lost_gpus;
     if (site->service == nullptr) continue;
+    const Gpus held = site->deployment->fleet.empty() ? site->gpus(mine.held) : mine.counts.held_gpus();
     needed += site->gpus(mine.need);
-    kept += site->gpus(std::max(mine.need, mine.held));
-    books.production += site->gpus(mine.held);
+    kept += held + site->gpus(std::max(mine.need - mine.held, Replicas{0}));
+    books.production += held;
   }
   books.reserve = kept + pool.config->headroom;
   books.slack = std::max(pool.config->gpus - books.reserve - books.unusable, Gpus{0});

@@ -17,6 +17,7 @@ struct Sentence {
 constexpr std::array kSentences{
     Sentence{"freshness.ok", "every source and fleet reported"},
     Sentence{"freshness.missing", "{subject}: '{signal}' is unknown ({why}); RL may shrink but not grow in its pool"},
+    Sentence{"freshness.ahead", "{subject}: '{signal}' is dated {age} ahead, more than {limit}: treated as unknown"},
     Sentence{"freshness.stale", "{subject}: '{signal}' is {age} old, more than {limit}: treated as unknown"},
     Sentence{"freshness.blind",
              "{subject}: unknown for {span}, longer than {limit}: taken to need its maximum of {max} replicas"},
@@ -64,7 +65,9 @@ constexpr std::array kSentences{
     Sentence{"need.unadvised", "{subject}: {policy} gave no advice ({why}): {fallback} decides"},
     Sentence{"need.asked", "{subject}: its owner asks for {asked} replicas, more than the {need} computed"},
     Sentence{"need.bounds", "{subject}: {need} replicas brought within its bounds {min} to {max}: {kept}"},
-    Sentence{"need.unknown", "{subject}: not known, so it keeps {need} replicas: what it last needed or what it holds"},
+    Sentence{"need.unknown",
+             "{subject}: not known, so it keeps {need} replicas: what it last needed, what it holds or what is known"},
+    Sentence{"need.one_that_reports", "{subject}: one replica stays, or nobody would report what it has to do"},
     Sentence{"need.pinned", "{subject}: pinned at {need} replicas by {owner} until {until} ({reason})"},
     Sentence{
         "reserve.pool",
@@ -129,7 +132,7 @@ constexpr std::array kSentences{
     Sentence{"diff.drain", "{subject}: drain {count} replicas"},
     Sentence{"diff.evict", "{subject}: evict {count} replicas"},
     Sentence{"diff.no_room", "{subject}: {wanted} replicas wait for free GPUs ({free} free now)"},
-    Sentence{"diff.limited", "{count} actions left for the next tick: at most {limit} in one plan"},
+    Sentence{"diff.limited", "{count} starts are left for the next tick: at most {limit} in one plan"},
     Sentence{"check.ok", "all invariants hold"},
     Sentence{"check.rl_above_slack",
              "{subject}: RL holds {rl} GPUs with {slack} of slack; {leaving} of them are on their way out"},

@@ -37,6 +37,7 @@ Status each_row(Statement& statement, F take) {
 /// The decision with the sentences that are not stored.
 Result<json> decision_in(const Statement& row) {
   return read_json(row, 0, "a decision", [](const json& stored) -> Result<json> {
+    if (!stored.is_object()) return Error{ErrorCode::malformed, "no object", false};
     json out = stored;
     const Result<Explanation> why = explanation_from(stored.value("why", json::array()));
     if (!why.ok()) return why.error();

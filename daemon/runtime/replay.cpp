@@ -115,6 +115,15 @@ class Configs {
   std::map<std::string, std::shared_ptr<const Config>> known_;
 };
 
+/// Nothing where a damaged row has something else there.
+template <class T>
+std::optional<T> field(const json& row, const char* name) {
+  if (!row.is_object()) return std::nullopt;
+  const auto found = row.find(name);
+  const T* value = found == row.end() ? nullptr : found->template get_ptr<const T*>();
+  return value == nullptr ? std::nullopt : std::optional<T>(*value);
+}
+
 /// The decision's words and the state after it: all that a decision is.
 json words_of(json decision, const State& after) {
   decision["next"] = to_json(after);
@@ -133,7 +142,7 @@ class Replay {
       if (!config.ok()) readable = config.error();
     }
     const json recorded = json::parse(row.text(kDecision), nullptr, false);
-    const auto at = recorded.is_object() ? from_iso(recorded.value("at", "")) : std::nullopt;
+    const auto at = from_iso(field<std::string>(recorded, "at").value_or(""));
     if (readable.ok() && !at) readable = unreadable("the decision is damaged");
     if (!readable.ok()) {
       if (report_.unreadable++ == 0) report_.first_unreadable = readable.error().what;
@@ -151,7 +160,7 @@ class Replay {
     if (std::find(report_.builds.begin(), report_.builds.end(), build) == report_.builds.end())
       report_.builds.push_back(build);
     Decision decision = decide(rows_.seen, rows_.before, config, at);
-    decision.early = recorded.value("early", false);  // said by the loop, which knows the cadence
+    decision.early = field<bool>(recorded, "early").value_or(false);  // said by the loop, which knows the cadence
     // Through text, as the record went: an error text of an engine may hold bytes that are no UTF-8.
     const std::string now = json_text(to_json(decision, Sentences::without));
     if (now == row.text(kDecision) && decision.next == rows_.after) {

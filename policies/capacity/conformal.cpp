@@ -7,7 +7,7 @@
 namespace ebb {
 namespace {
 
-constexpr int kMemoryVersion = 7'003;
+constexpr int kMemoryVersion = 9'001;
 constexpr double kGain = 0.003;  // 1 / kGain horizons without a miss widen alpha e-fold
 constexpr double kMostAlpha = 0.5;
 constexpr double kLeastShareOfBudget = 0.05;
@@ -18,8 +18,9 @@ constexpr std::size_t kCells = 64;
 std::int64_t cell_of(double ms) { return static_cast<std::int64_t>(ms / kCellMs); }
 std::size_t place_of(std::int64_t cell) { return static_cast<std::size_t>(cell) % kCells; }
 static_assert(kCells == 64, "a power of two: cells before the epoch have their places too");
-// A silence longer than this breaks the horizons in it: what nobody watched proves nothing.
-constexpr double kLongestSilenceMs = 60'000;
+// A silence longer than this, and than two ticks, breaks the horizons in it: what nobody watched proves nothing. One
+// sample of a Prometheus that scrapes once a minute, its default, may be missed.
+constexpr double kLongestSilenceMs = 150'000;
 // Predictions under way. A new one starts every quarter of a horizon.
 constexpr std::size_t kPending = 5;
 
@@ -125,6 +126,8 @@ struct Conformal::Prediction {
 };
 
 struct Conformal::Memory {
+  double of = 0;        ///< a fingerprint of the signals
+  double budget = 0;    ///< which the misses are of
   double seen_ms = -1;  ///< newest reading; negative: none yet
   double begun_ms = 0;  ///< first reading since the last silence, with which the cells were filled
   double next_ms = 0;   ///< no prediction before: a window is not full yet, or the newest one is young
@@ -140,7 +143,9 @@ struct Conformal::Memory {
   /// Shows every number in the order in which it is kept.
   template <class F>
   void each(F&& number) {
-    for (double* n : {&seen_ms, &begun_ms, &next_ms, &log_alpha, &lessons, &horizons, &misses, &counted_ms}) number(*n);
+    for (double* n :
+         {&of, &budget, &seen_ms, &begun_ms, &next_ms, &log_alpha, &lessons, &horizons, &misses, &counted_ms})
+      number(*n);
     for (double& n : cells) number(n);
     for (Prediction& p : pending) {
       for (double* n : {&p.at_ms, &p.until_ms, &p.largest, &p.location, &p.climb, &p.load, &p.bound}) number(*n);
@@ -193,12 +198,22 @@ std::size_t Conformal::memory_size() const {
 
 Conformal::Memory Conformal::read(const PolicyMemory& memory) const {
   Memory out;
-  if (memory.version == kMemoryVersion && memory.numbers.size() == memory_size()) {
+  const double of = fingerprint(signals_);
+  bool known = memory.version == kMemoryVersion && memory.numbers.size() == memory_size();
+  if (known) {
     auto next = memory.numbers.begin();
     out.each([&](double& number) { number = *next++; });
-    return out;
+    // Other signals or targets make other loads, of which nothing is known yet.
+    known = out.of == of;
+    if (!known) out = Memory();
   }
-  out.log_alpha = std::log(budget_);
+  if (out.budget != budget_) {  // also of one that is begun here
+    out.budget = budget_;
+    out.log_alpha = std::log(budget_);
+    out.horizons = out.misses = 0;
+  }
+  if (known) return out;
+  out.of = of;
   for (Learnt& expert : out.learnt) {
     for (std::size_t bin = 0; bin < kBins; ++bin) {
       expert.scores[bin] = kPriorCount * (std::exp(-lower_edge(bin)) - std::exp(-upper_edge(bin)));
@@ -208,9 +223,9 @@ Conformal::Memory Conformal::read(const PolicyMemory& memory) const {
 }
 
 /// The newest load enters the window. After a silence, or a clock that was set back, it begins anew.
-void Conformal::take_in(Memory& memory, double load, double at_ms) const {
+void Conformal::take_in(Memory& memory, double load, double at_ms, double silence_ms) const {
   const std::int64_t cell = cell_of(at_ms), before = cell_of(memory.seen_ms);
-  if (memory.seen_ms < 0 || at_ms < memory.seen_ms || at_ms - memory.seen_ms > kLongestSilenceMs) {
+  if (memory.seen_ms < 0 || at_ms < memory.seen_ms || at_ms - memory.seen_ms > silence_ms) {
     memory.cells.fill(load);
     for (Prediction& prediction : memory.pending) prediction.at_ms = -1;
     for (Learnt& expert : memory.learnt) expert.bound = -1;
@@ -324,11 +339,15 @@ CapacityProposal Conformal::propose(const CapacityInput& input) const {
     out.memory = input.memory;
     return out;
   }
-  const double at_ms = static_cast<double>(load.taken_at.time_since_epoch().count());
+  const double taken_ms = static_cast<double>(load.taken_at.time_since_epoch().count());
   Memory memory = read(input.memory);
-  const bool fresh = at_ms != memory.seen_ms;
+  const double silence_ms = std::max(kLongestSilenceMs, 2 * static_cast<double>(input.tick.count()));
+  const bool fresh = taken_ms != memory.seen_ms;
+  // A source that takes an age from the time of its answer says the same moment some milliseconds apart, and a clock
+  // may be set back a little: what is not much older than the newest is as old.
+  const double at_ms = memory.seen_ms - taken_ms > silence_ms ? taken_ms : std::max(taken_ms, memory.seen_ms);
   if (fresh) {
-    take_in(memory, load.replicas, at_ms);
+    take_in(memory, load.replicas, at_ms, silence_ms);
     learn(memory, load.replicas, at_ms);
   }
   const Duration horizon = input.now - load.taken_at + input.reclaim + lead_;

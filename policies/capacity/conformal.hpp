@@ -48,7 +48,7 @@ class Conformal final : public CapacityPolicy {
   struct Prediction;
   struct Forecast;
   [[nodiscard]] Memory read(const PolicyMemory& memory) const;
-  void take_in(Memory& memory, double load, double at_ms) const;
+  void take_in(Memory& memory, double load, double at_ms, double silence_ms) const;
   void learn(Memory& memory, double load, double at_ms) const;
   void teach(Memory& memory, const Prediction& prediction) const;
   [[nodiscard]] static double climb(const Memory& memory, double horizon_ms);

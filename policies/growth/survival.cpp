@@ -14,6 +14,8 @@ constexpr double kPerDoubling = 4;
 constexpr std::size_t kBins = 64;
 // Levels that became free at different times. Slack that climbs in more steps than that is taken to have come in fewer.
 constexpr std::size_t kMostRises = 512;
+// After a longer absence (and one of two ticks) nobody knows since when slack is free.
+constexpr double kLongestAbsence_s = 600;
 
 double seconds(Duration d) { return static_cast<double>(d.count()) / 1'000; }
 
@@ -43,7 +45,7 @@ struct Learnt {
 
   static Learnt read(const PolicyMemory& memory);
   [[nodiscard]] PolicyMemory written() const;
-  void fade(double now_s, double half_life_s);
+  void fade(double now_s, double half_life_s, double absence_s);
   void see(double slack, double now_s);
 };
 
@@ -100,7 +102,8 @@ PolicyMemory Learnt::written() const {
   return out;
 }
 
-void Learnt::fade(double now_s, double half_life_s) {
+void Learnt::fade(double now_s, double half_life_s, double absence_s) {
+  if (now_s - at_s > absence_s) rises.clear();
   const double kept = std::exp2(-std::max(now_s - at_s, 0.0) / half_life_s);
   // A clock that was set back: nothing is free since tomorrow.
   if (now_s < at_s) {
@@ -154,7 +157,7 @@ void Survival::options(OptionVisitor& v) {
 GrowthProposal Survival::propose(const GrowthInput& input) const {
   Learnt learnt = Learnt::read(input.memory);
   const double now_s = seconds(input.now.time_since_epoch());
-  learnt.fade(now_s, seconds(half_life_));
+  learnt.fade(now_s, seconds(half_life_), std::max(kLongestAbsence_s, 2 * seconds(input.tick)));
   learnt.see(input.slack.count, now_s);
   if (input.start_up > Duration{0}) learnt.start_up_s = seconds(input.start_up);
 

@@ -263,6 +263,15 @@ TEST_F(PrometheusSourceTest, TheOldestSampleDatesTheSignalsBack) {
   EXPECT_THAT(why(sample(), "in_flight"), HasSubstr("oldest_sample_age_s"));
 }
 
+TEST_F(PrometheusSourceTest, OneSampleHasOneTimeWheneverItsAgeIsAskedFor) {
+  for (const int late_ms : {0, 3, 9}) {
+    ask("in_flight", "a", one("30", "1767225600"));
+    ask("oldest_sample_age_s", "b",
+        one("10." + std::to_string(490 + late_ms), "1767225599." + std::to_string(990 + late_ms)));
+    EXPECT_EQ(sample().signals.at("in_flight").value.sample()->taken_at, clock_.at - 10'500ms) << late_ms;
+  }
+}
+
 TEST_F(PrometheusSourceTest, AQueryThatDefaultsToZeroIsNotAsked) {
   ask("in_flight", "sum(x) or vector(0)", one("0"));
   EXPECT_THAT(why(sample(), "in_flight"), HasSubstr("look idle"));

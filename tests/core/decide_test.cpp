@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 namespace ebb::testing {
 namespace {
@@ -159,6 +161,96 @@ TEST(Decide, ABlindServiceIsTakenToNeedItsMaximumAfterAWhile) {
       decide_on(Seen(161).chat_missing().replica("c1", kChat).replicas("r", kRl, 7), config, early.next);
   EXPECT_EQ(count_of(late, ActionKind::drain, kRl), 7) << story(late);
   EXPECT_TRUE(alarms(late, "freshness.blind"));
+}
+
+TEST(Decide, WhatIsKnownOfABlindServiceMayBeMoreThanItsMaximum) {
+  Config config = small_config();
+  config.services[0].owner = Owner::external;
+  config.services[0].blind_after = Duration{60'000};
+  config.services[0].deployments[0].fleet = FleetId();
+  config.services[0].deployments[0].max = {2};
+  State state;
+  state.started_at = at_second(0);
+  Seen seen = Seen(161).chat_missing("1 of 2 replicas did not report").replicas("r", kRl, 5);
+  seen.workload().signals["in_flight"].at_least = 40;  // five replicas, where we were told of two at most
+  const Decision d = decide_on(seen, config, state);
+  EXPECT_TRUE(alarms(d, "freshness.blind")) << story(d);
+  EXPECT_EQ(count_of(d, ActionKind::drain, kRl), 2) << story(d);
+}
+
+/// RL replicas of four GPUs each, the configuration says two.
+Seen of_before(double second, double in_flight, int rl) {
+  Seen seen(second);
+  seen.chat(in_flight).replica("c1", kChat);
+  for (int i = 1; i <= rl; ++i) seen.replica("r" + std::to_string(i), kRl, ReplicaPhase::ready, Gpus{4});
+  return seen;
+}
+
+TEST(Decide, ReplicasHoldWhatTheyWereStartedWithWhateverTheConfigurationSaysNow) {
+  Config config = small_config();
+  config.pools[0].gpus = {16};
+  config.services[0].deployments[0].max = {16};
+  config.jobs[0].deployments[0].gpus_per_replica = {2};
+  // Production needs 4, so that 12 are slack: three of four GPUs fill it, and would be six by today's number.
+  const Decision still = decide_on(of_before(100, 32, 3), config);
+  EXPECT_EQ(count_of(still, ActionKind::drain, kRl), 0) << story(still);
+  EXPECT_EQ(count_of(still, ActionKind::start, kRl), 0) << story(still);
+  EXPECT_EQ(count_of(still, ActionKind::start, kChat), 3) << story(still);
+  // It needs 5: eleven of slack, so that one replica of four has to go.
+  const Decision reclaim = decide_on(of_before(100, 40, 3), config);
+  EXPECT_EQ(count_of(reclaim, ActionKind::drain, kRl), 1) << story(reclaim);
+  // Ten: six of slack hold one of them, though as many as today's three would fit.
+  const Decision deeper = decide_on(of_before(100, 80, 3), config);
+  EXPECT_EQ(count_of(deeper, ActionKind::drain, kRl), 2) << story(deeper);
+}
+
+TEST(Decide, AReplicaThatIsFoundIllHasNotTakenTooLongToStart) {
+  Config config = small_config();
+  const Decision d =
+      decide_on(Seen(100'000).chat(8).replica("c1", kChat, ReplicaPhase::unhealthy).replica("c2", kChat), config);
+  EXPECT_FALSE(says(d, "leases.start_timeout")) << story(d);
+  EXPECT_EQ(count_of(d, ActionKind::evict, kChat), 0) << story(d);
+}
+
+TEST(Decide, WhatIsNoNumberOrFromTomorrowIsUnknownAndNotNothing) {
+  const Config config = small_config();
+  const Decision before = decide_on(Seen(100).chat(40).replicas("c", kChat, 5).replicas("r", kRl, 3), config);
+  for (const double odd : {std::nan(""), -std::numeric_limits<double>::infinity()}) {
+    const Decision d =
+        decide_on(Seen(105).chat(odd).replicas("c", kChat, 5).replicas("r", kRl, 3), config, before.next);
+    EXPECT_TRUE(d.plan.actions.empty()) << odd << "\n" << story(d);
+    EXPECT_TRUE(says(d, "need.unknown")) << odd << "\n" << story(d);
+  }
+  Seen tomorrow = Seen(105).replicas("c", kChat, 5).replicas("r", kRl, 3);
+  tomorrow.workload().signals["in_flight"].value = Sample<double>{0, at_second(86'400)};
+  const Decision d = decide_on(tomorrow, config, before.next);
+  EXPECT_TRUE(d.plan.actions.empty()) << story(d);
+  EXPECT_TRUE(says(d, "freshness.ahead")) << story(d);
+}
+
+TEST(Decide, TheLastReplicaStaysWhereOnlyReplicasReport) {
+  Config config = small_config();
+  config.services[0].deployments[0].min = {0};
+  config.services[0].deployments[0].sources = {SourceConfig{}};
+  const Seen idle = Seen(100).chat(0).replicas("c", kChat, 2);
+  const Decision kept = decide_on(idle, config);
+  EXPECT_EQ(count_of(kept, ActionKind::drain, kChat), 1) << story(kept);
+  EXPECT_TRUE(says(kept, "need.one_that_reports")) << story(kept);
+  config.services[0].deployments[0].sources[0].targets = {"http://gateway:9000"};
+  EXPECT_EQ(count_of(decide_on(idle, config), ActionKind::drain, kChat), 2) << "its gateway reports without it";
+}
+
+TEST(Decide, WhatOnePlanCannotStartIsCountedAndDoesNotWaitForGpus) {
+  Config config = small_config();
+  config.pools[0].gpus = {400};
+  config.jobs[0].max = config.jobs[0].deployments[0].max = {300};
+  const Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat), config);
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 64) << "its grow_step";
+  config.jobs[0].grow_step = {300};
+  const Decision many = decide_on(Seen(100).chat(8).replica("c1", kChat), config);
+  EXPECT_EQ(count_of(many, ActionKind::start, kRl), 256) << story(many);
+  EXPECT_FALSE(says(many, "diff.no_room")) << story(many);
+  EXPECT_NE(story(many).find("44 starts are left for the next tick"), std::string::npos) << story(many);
 }
 
 TEST(Decide, AnUnreadableFleetHoldsItsLastCountAndGrowsNothing) {

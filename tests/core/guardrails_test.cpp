@@ -99,6 +99,41 @@ TEST(Guardrails, NoneOfThemHoldsBackAReclaim) {
   }
 }
 
+TEST(Guardrails, AReclaimTakesFromWhoIsFrozenOnlyWhatNobodyElseGives) {
+  Config config = small_config();
+  config.pools[0].gpus = {9};
+  JobConfig other = config.jobs[0];
+  other.name = JobId("other");
+  other.deployments = {deployment("other")};
+  config.jobs.push_back(other);
+  config.jobs[0].demand = DemandKind::api;  // nothing was asked for: alone it would end its five
+  const auto frozen = [&](const std::string& whom) {
+    return decide_on(
+        Seen(100).chat(16).replica("c1", kChat).replicas("r", kRl, 5).replicas("o", DeploymentId("other@p"), 3), config,
+        with(override_of(OverrideKind::freeze, whom)));
+  };
+  const Decision all = frozen("");
+  EXPECT_EQ(count_of(all, ActionKind::drain, kRl), 1) << story(all);
+  EXPECT_EQ(count_of(all, ActionKind::drain, DeploymentId("other@p")), 0) << story(all);
+  EXPECT_TRUE(says(all, "guardrails.frozen")) << story(all);
+  config.jobs[0].demand = DemandKind::unlimited;
+  config.jobs[1].demand = DemandKind::api;
+  const Decision one = frozen("rl");
+  EXPECT_EQ(count_of(one, ActionKind::drain, kRl), 0) << story(one);
+  EXPECT_EQ(count_of(one, ActionKind::drain, DeploymentId("other@p")), 3) << story(one);
+}
+
+TEST(Guardrails, AGrowthPolicyThatLendsAllIsNotSaidToHoldBack) {
+  Config config = small_config();
+  config.jobs.push_back(config.jobs[0]);
+  config.jobs[1].name = JobId("other");
+  config.jobs[1].deployments = {deployment("other")};
+  // RL has all seven of slack and is frozen; the other one is due half of them.
+  const Decision d = decide_on(quiet(100, 7), config, with(override_of(OverrideKind::freeze, "rl")));
+  EXPECT_FALSE(says(d, "guardrails.growth")) << story(d);
+  EXPECT_EQ(count_of(d, ActionKind::start, DeploymentId("other@p")), 0) << story(d);
+}
+
 TEST(Guardrails, NoneOfThemHoldsBackProductionsGrowth) {
   for (const Guard& guard : kGuards) {
     Config config = small_config();
@@ -327,6 +362,29 @@ TEST(Allocation, AJobsMaximumHoldsOverAllPools) {
   const Decision d = decide(observation, {}, config, seen.now());
   EXPECT_EQ(count_of(d, ActionKind::start, kRl), 7) << story(d);
   EXPECT_EQ(count_of(d, ActionKind::start, DeploymentId("rl@q")), 3) << story(d);
+}
+
+TEST(Allocation, WhatServesInOnePoolIsNotGivenUpForSlackInAnother) {
+  Config config = small_config();
+  PoolConfig second = config.pools[0];
+  second.name = PoolId("q");
+  config.pools.push_back(second);
+  FleetConfig fleet = config.fleets[0];
+  fleet.name = FleetId("f-q");
+  fleet.pool = second.name;
+  config.fleets.push_back(fleet);
+  const DeploymentId there("rl@q");
+  config.jobs[0].deployments.push_back(deployment("rl", "q"));
+  config.jobs[0].max = {6};
+  const Seen seen = quiet(100);
+  Observation observation = seen.get();
+  FleetSeen serving;
+  for (int i = 1; i <= 4; ++i)
+    serving.replicas.push_back(replica("q-" + std::to_string(i), there, ReplicaPhase::ready));
+  observation.fleets[FleetId("f-q")] = Sample<FleetSeen>{serving, seen.now()};
+  const Decision d = decide(observation, {}, config, seen.now());
+  EXPECT_EQ(count_of(d, ActionKind::drain, there), 0) << story(d);
+  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 2) << story(d);
 }
 
 TEST(Allocation, LargeReplicasTakeWhatFitsWhole) {

@@ -257,9 +257,58 @@ TEST(Conformal, TheSameReadingTwiceIsSeenOnce) {
   EXPECT_EQ(probe.memory, once);
 }
 
+TEST(Conformal, AMomentThatIsSaidSomeMillisecondsApartIsTheSameMoment) {
+  // A time that is the difference of two others: between two samples of its Prometheus it goes back and forth.
+  Probe probe{policy_with("conformal", {})};
+  Chance chance(3);
+  double load = 0;
+  for (int i = 0; i < 200; ++i) {
+    if (i % 3 == 0) load = i == 150 ? 30 : 10;
+    const double sampled = (i - i % 3) * kTick;
+    (void)probe.need_of(i * kTick + 1, in_flight(sampled - 0.01 * chance.draw(), load));
+    EXPECT_EQ(argument(probe.last, "location"), i >= 150 && i < 183 ? 30 : 10) << i;
+  }
+  EXPECT_TRUE(probe.said("need.missed")) << "it learns";
+}
+
+TEST(Conformal, LearnsFromReadingsThatAreAMinuteApartAndFromTicksThatAre) {
+  for (const double apart : {61.0, 300.0}) {
+    Probe probe{policy_with("conformal", {})};
+    probe.tick = Duration{static_cast<std::int64_t>(apart * 1'000)};
+    for (int i = 0; i < 100; ++i) (void)probe.need(i * apart + 0.005 * (i % 2), 10);
+    EXPECT_EQ(argument(probe.last, "missed_percent"), 0) << apart;
+    EXPECT_LT(argument(probe.last, "margin"), 2) << apart;
+  }
+}
+
+TEST(Conformal, WhatAnotherTargetMakesOfTheSignalsIsAnotherLoad) {
+  Probe probe{policy_with("conformal", {}, 16)};
+  Traffic traffic(200, 0.05, 9);
+  for (int i = 0; i < 5'000; ++i) (void)probe.need(i * kTick, traffic.next());
+  Probe fresh{policy_with("conformal", {}, 4)};
+  probe.policy = fresh.policy;
+  const double load = traffic.next();
+  EXPECT_EQ(probe.need(5'000 * kTick, load), fresh.need(5'000 * kTick, load));
+  EXPECT_EQ(probe.memory, fresh.memory);
+}
+
+TEST(Conformal, AnotherBudgetCountsItsMissesAnewAndKeepsWhatIsKnownOfTheLoad) {
+  Probe probe{policy_with("conformal", {{"shortfall_budget", 0.001}})};
+  Traffic traffic(20, 0.05, 9);
+  int tick = 0;
+  for (; tick < 20'000; ++tick) (void)probe.need(tick * kTick, traffic.next());
+  const double careful = argument(probe.last, "margin");
+  probe.policy = policy_with("conformal", {{"shortfall_budget", 0.2}});
+  (void)probe.need(tick++ * kTick, traffic.next());
+  EXPECT_FALSE(probe.said("need.missed"));
+  EXPECT_LT(argument(probe.last, "margin"), careful / 2);
+  for (int more = 0; more < 60; ++more) (void)probe.need(tick++ * kTick, traffic.next());
+  EXPECT_TRUE(probe.said("need.missed"));
+}
+
 TEST(Conformal, AMemoryOfAnotherShapeIsBegunAnew) {
   Probe probe{policy_with("conformal", {})};
-  probe.memory = {7'003, {1, 2, 3}};
+  probe.memory = {9'001, {1, 2, 3}};
   (void)probe.need(0, 10);
   EXPECT_TRUE(probe.last.known);
   EXPECT_EQ(probe.memory.numbers.size(), probe.policy->memory_size());

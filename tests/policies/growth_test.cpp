@@ -48,6 +48,20 @@ TEST(Survival, LendsEverythingWhileNothingIsLearnt) {
   EXPECT_TRUE(pool.last.why.empty());
 }
 
+TEST(Survival, WhatNobodyWatchedHasNotBeenFreeSoLong) {
+  Pool pool;
+  for (int i = 0; i < 20; ++i) {
+    pool.hold(4, Duration{600'000});
+    pool.hold(6, Duration{60'000});
+  }
+  EXPECT_EQ(pool.hold(6, Duration{300'000}), 6);
+  pool.now += std::chrono::minutes(5);
+  EXPECT_EQ(pool.at(6), 6) << "a restart forgets nothing";
+  pool.now += std::chrono::hours(63);
+  EXPECT_EQ(pool.at(6), 0);
+  EXPECT_EQ(pool.hold(6, Duration{90'000}), 6);
+}
+
 TEST(Survival, HoldsBackWhatHasNeverLastedAsLongAsAStartAndADrain) {
   Pool pool;
   for (int i = 0; i < 20; ++i) {

@@ -32,6 +32,7 @@ struct Probe {
   std::shared_ptr<const CapacityPolicy> policy;
   PolicyMemory memory{};
   CapacityProposal last{};
+  Duration tick{5'000};
 
   int need(double second, double load, int ready = 0) { return need_of(second, in_flight(second, load), ready); }
   int need_of(double second, const std::map<std::string, SignalSeen>& signals, int ready = 0) {
@@ -42,7 +43,8 @@ struct Probe {
                             .max = Replicas{100},
                             .reclaim = Duration{60'000},
                             .memory = memory,
-                            .now = at_second(second)});
+                            .now = at_second(second),
+                            .tick = tick});
     memory = last.memory;
     EXPECT_LE(memory.numbers.size(), policy->memory_size()) << policy->name();
     for (const Step& step : last.why) EXPECT_EQ(to_sentence(step).find('{'), std::string::npos) << to_sentence(step);

@@ -1,11 +1,13 @@
 // What is recomputed from a ledger's file, byte for byte.
 #include "daemon/runtime/replay.hpp"
+#include "daemon/runtime/build_id.hpp"
 
 #include <gtest/gtest.h>
 
 #include "config/load.hpp"
 #include "daemon/core/decide.hpp"
 #include "daemon/model/json.hpp"
+#include "daemon/version.hpp"
 #include "tests/runtime/ledger_rig.hpp"
 #include "tests/runtime/temp_dir.hpp"
 
@@ -144,6 +146,24 @@ TEST(Replay, WhatItWasMadeFromMayBeDamagedOrMissing) {
   const std::string path = recorded(dir);
   EXPECT_EQ(replayed(path, "UPDATE inputs SET observation = '{\"patch\": 3}' WHERE tick = 240").report.unreadable, 11);
   EXPECT_EQ(replayed(path, "DELETE FROM configs").report.unreadable, 250);
+}
+
+TEST(Replay, ADecisionThatHoldsSomethingElseIsUnreadableAndEndsNothing) {
+  const TempDir dir;
+  const std::string path = recorded(dir);
+  EXPECT_EQ(replayed(path, "UPDATE decisions SET decision = '[1]' WHERE tick = 10").report.unreadable, 1);
+  EXPECT_EQ(replayed(path, "UPDATE decisions SET decision = '{\"at\": 5}' WHERE tick = 20").report.unreadable, 2);
+  const Replayed early =
+      replayed(path, "UPDATE decisions SET decision = json_set(decision, '$.early', 7) WHERE tick = 30");
+  EXPECT_EQ(early.report.unreadable, 2);
+  EXPECT_EQ(early.report.different, 1);
+}
+
+TEST(BuildId, IsTheVersionAndWhatTheLinkerMadeOfIt) {
+  const std::string id = build_id();
+  ASSERT_EQ(id.find(std::string(kVersion) + "+"), 0U) << id;
+  EXPECT_EQ(id.size(), std::string(kVersion).size() + 1 + 12) << id;
+  EXPECT_EQ(id.find_first_not_of("0123456789abcdef", std::string(kVersion).size() + 1), std::string::npos) << id;
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ void Judge::daemon_started(TimePoint steady) {
   started_ = steady;
   fleet_was_read_ = false;
   serving_.clear();
+  production_short_since_.reset();
   chat_known_at_ = steady;
 }
 
@@ -72,7 +73,8 @@ void Judge::decided(const Observation& seen, const Decision& decision, TimePoint
                    action.id.value, names);
     }
   }
-  judge_growth(seen, decision);
+  judge_growth(seen, decision, steady);
+  judge_production(seen, decision, steady);
   judge_reclaim(seen, decision, steady);
   judge_victims(seen, decision);
   serving_.clear();
@@ -128,7 +130,7 @@ void Judge::observed(const Observation& seen, const Truth& truth, TimePoint stea
   if (truth_.chat == ReadFault::none) chat_known_at_ = steady;
 }
 
-void Judge::judge_growth(const Observation& seen, const Decision& decision) {
+void Judge::judge_growth(const Observation& seen, const Decision& decision, TimePoint steady) {
   int all_starts = 0;
   for (const Action& action : decision.plan.actions) {
     if (action.kind != ActionKind::start) continue;
@@ -151,8 +153,54 @@ void Judge::judge_growth(const Observation& seen, const Decision& decision) {
     say("I1: RL grows into the reserve:" + number("held", truth_.held(true)) + number("starts", starts) +
         number("reserve", reserve()));
   }
+  if (steady - started_ < config_.warm_up) say("RL grows while the daemon warms up");
+  if (starts > config_.jobs.front().grow_step.count) say("RL grows by " + std::to_string(starts) + " at once");
   if (freeze_until_ && seen.at < *freeze_until_) say("RL grows while it is frozen");
   if (drain_until_ && seen.at < *drain_until_) say("RL grows while it is drained");
+}
+
+void Judge::judge_production(const Observation& seen, const Decision& decision, TimePoint steady) {
+  const DeploymentId chat("chat@pool");
+  if (truth_.fleet != ReadFault::none) return;
+  const auto workload = seen.workloads.find(chat);
+  const Sample<double>* load = nullptr;
+  if (workload != seen.workloads.end()) {
+    const auto signal = workload->second.signals.find("in_flight");
+    if (signal != workload->second.signals.end()) load = signal->second.value.sample();
+  }
+  const bool partly = truth_.chat == ReadFault::partial;
+  const bool known = load != nullptr && !partly && seen.at - load->taken_at <= config_.stale_after;
+  int leaving = 0, started = 0;
+  for (const Action& action : decision.plan.actions) {
+    if (action.deployment != chat) continue;
+    if (action.kind == ActionKind::start) started += static_cast<int>(action.replicas.size());
+    if (action.kind == ActionKind::start) continue;
+    for (const ReplicaId& id : action.replicas) {
+      const auto body = truth_.bodies.find(id);
+      const bool serves = body != truth_.bodies.end() && body->second.phase == ReplicaPhase::ready;
+      leaving += serves && !told_.contains(id) ? 1 : 0;
+    }
+  }
+  int active = 0;
+  for (const auto& [id, body] : truth_.bodies) active += !body.rl && is_active(body.phase) ? 1 : 0;
+  if (leaving > 0 && !known) say("production is drained by " + std::to_string(leaving) + " while its load is unknown");
+  const int need = known ? std::clamp((static_cast<int>(load->value) + 7) / 8, 1, 6) : 0;
+  if (leaving > 0 && active - leaving < need)
+    say("production is drained below its need:" + number("active", active) + number("leaving", leaving) +
+        number("need", need));
+  const auto under_way = truth_.starting.find(chat);
+  if (under_way != truth_.starting.end() && under_way->second > 0) return;
+  // What a full disk did not take is not done.
+  for (const Step& step : decision.why) {
+    if (step.rule == "check.cut" && to_sentence(step).find("I9") != std::string::npos) return;
+  }
+  const int free = config_.pools.front().gpus.count - truth_.held(true) - truth_.held(false) - truth_.ext_held;
+  const bool lacks =
+      known && truth_.chat == ReadFault::none && truth_.ext == ReadFault::none && active < need && free > 0;
+  if (!lacks || started > 0) return production_short_since_.reset();
+  if (!production_short_since_) production_short_since_ = steady;
+  if (steady - *production_short_since_ > kGraceTicks * config_.tick)
+    say("production is not started:" + number("active", active) + number("need", need) + number("free", free));
 }
 
 void Judge::judge_reclaim(const Observation& seen, const Decision& decision, TimePoint steady) {

@@ -48,8 +48,11 @@ class Judge {
  private:
   /// GPUs that production must have at least, by what was readable, or by what it held.
   [[nodiscard]] int reserve() const;
-  void judge_growth(const Observation& seen, const Decision& decision);
+  void judge_growth(const Observation& seen, const Decision& decision, TimePoint steady);
   void judge_reclaim(const Observation& seen, const Decision& decision, TimePoint steady);
+  /// Production's own replicas: none that serves leaves while its load is unknown or needs it, and what it lacks is
+  /// started where GPUs are free.
+  void judge_production(const Observation& seen, const Decision& decision, TimePoint steady);
   /// Where the victim policy looks at them, nobody leaves who works on more than one that stays.
   void judge_victims(const Observation& seen, const Decision& decision);
   void judge_endings(const Observation& seen, const Decision& decision, TimePoint steady);
@@ -65,6 +68,7 @@ class Judge {
   std::map<ReplicaId, TimePoint> told_, last_told_;  ///< to leave, first and last
   std::map<ReplicaId, TimePoint> evicted_;           ///< first evicted
   std::map<ReplicaId, TimePoint> starting_since_;
+  std::optional<TimePoint> production_short_since_;  ///< steady; it lacks replicas and none is started
   int chosen_by_loads_ = 0, chosen_blindly_ = 0;
   std::set<ReplicaId> serving_;                          ///< RL, as the last decision left it
   std::optional<TimePoint> freeze_until_, drain_until_;  ///< wall

@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
       if (report.violation.empty()) continue;
       ++broken;
       const std::lock_guard lock(printing);
-      std::printf("seed %llu broke at %s: %s\n  reproduce: ebb-sim --seed %llu --seeds 1 --days %d\n%s",
+      std::printf("seed %llu broke at %s: %s\n  reproduce: make sim SEED=%llu SEEDS=1 DAYS=%d\n%s",
                   static_cast<unsigned long long>(seed), report.at.c_str(), report.violation.c_str(),
                   static_cast<unsigned long long>(seed), days, seeds == 1 ? report.story.c_str() : "");
     }

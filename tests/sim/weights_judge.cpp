@@ -17,8 +17,8 @@ constexpr Duration kLookTakes{6'000};
 constexpr Duration kLooksApart{180'000};
 constexpr Duration kPausedMost{15 * 60'000};
 constexpr std::size_t kLooksKept = 8;
-// Of a replica that has ended, longer than the daemon could believe in it.
-constexpr Duration kRemembered{60 * 60'000};
+// Of a replica that has ended, longer than the daemon could believe in it: it does while its page cannot be read.
+constexpr Duration kRemembered{24 * 60 * 60'000};
 
 /// A single seed is told step by step, for whoever looks for its fault.
 bool tells() { return spdlog::should_log(spdlog::level::info); }
@@ -26,11 +26,17 @@ bool tells() { return spdlog::should_log(spdlog::level::info); }
 }  // namespace
 
 void WeightsJudge::daemon_started() {
+  forget_what_is_over();
   started_ = clock_.steady();
   fleet_read_ = false;
 }
 
+void WeightsJudge::forget_what_is_over() {
+  std::erase_if(open_, [&](const auto& entry) { return !is_open(entry.first); });
+}
+
 void WeightsJudge::daemon_ended() {
+  forget_what_is_over();
   believed_ = durable_;
   told_.clear();
   shown_leaving_.clear();
@@ -241,7 +247,9 @@ void WeightsJudge::arrived(const LoadOrder& order) {
   Open open;
   open.id = order.id;
   open.target = order.target();
-  open.since = clock_.steady();
+  // The same order once more: from its first word on the daemon has waited for somebody to be at it.
+  const auto before = open_.find(order.deployment);
+  open.since = before != open_.end() && before->second.id == order.id ? before->second.since : clock_.steady();
   open.until = given_[order.id] + job_.snapshots.load_timeout;
   for (const ReplicaId& name : order.replicas) {
     check_member(order, site, name);

@@ -105,6 +105,8 @@ class WeightsJudge {
   void close_for_leaving();
   [[nodiscard]] std::string story_of(const DeploymentId& id) const;
   [[nodiscard]] bool is_open(const DeploymentId& id) const;
+  /// What is over by the time of a life stays over, whatever the next one takes the time to be.
+  void forget_what_is_over();
   [[nodiscard]] int limit() const;
   void say(const std::string& what) { judge_.say(what); }
 

@@ -129,14 +129,14 @@ inline Config small_config() {
   return config;
 }
 
-inline ReplicaSeen replica(const std::string& id, const DeploymentId& of, ReplicaPhase phase,
-                           TimePoint since = kStart) {
+inline ReplicaSeen replica(const std::string& id, const DeploymentId& of, ReplicaPhase phase, TimePoint since = kStart,
+                           Gpus gpus = {1}) {
   ReplicaSeen out;
   out.id = ReplicaId(id);
   out.deployment = of;
   out.phase = phase;
   out.since = out.started_at = since;
-  out.gpus = {1};
+  out.gpus = gpus;
   return out;
 }
 
@@ -156,8 +156,9 @@ class Seen {
     seen_.workloads[kChat].signals["in_flight"].value = Missing{why, now_};
     return *this;
   }
-  Seen& replica(const std::string& id, const DeploymentId& of, ReplicaPhase phase = ReplicaPhase::ready) {
-    fleet_.value.replicas.push_back(testing::replica(id, of, phase));
+  Seen& replica(const std::string& id, const DeploymentId& of, ReplicaPhase phase = ReplicaPhase::ready,
+                Gpus gpus = {1}) {
+    fleet_.value.replicas.push_back(testing::replica(id, of, phase, kStart, gpus));
     return *this;
   }
   Seen& replicas(const std::string& prefix, const DeploymentId& of, int count,
