@@ -25,7 +25,7 @@ MUTANTS = [
      "} else if (workload.reported < workload.expected) {",
      "} else if (!M && workload.reported < workload.expected) {"),
     ("terminating_replicas_not_counted", CORE + "draft.hpp",
-     "return serving + starting + draining;", "return M ? serving + starting : serving + starting + draining;"),
+     "return active_gpus + draining_gpus;", "return M ? active_gpus : active_gpus + draining_gpus;"),
     ("starting_replicas_not_counted", CORE + "draft.hpp",
      "[[nodiscard]] Replicas active() const { return serving + starting; }",
      "[[nodiscard]] Replicas active() const { return M ? serving : serving + starting; }"),
