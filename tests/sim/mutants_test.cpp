@@ -26,7 +26,7 @@ const std::map<std::string, std::uint64_t> kRare{{"slow_start_replaced_past_the_
                                                  {"errors_of_failed_replicas_forgotten", 3},
                                                  {"paused_engines_forgotten_after_a_crash", 9},
                                                  {"one_order_upon_another", 31},
-                                                 {"leavers_signalled_after_the_pause", 66},
+                                                 {"leavers_signalled_after_the_pause", 3},
                                                  {"restart_forgets_the_weights", 3},
                                                  {"name_of_broken_weights_believed", 70}};
 

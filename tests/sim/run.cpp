@@ -176,12 +176,11 @@ class Run {
     if (chance(random_, 0.003)) reload();
     if (chance(random_, engines_.is_signalled() ? 0.2 : 0.004)) {
       // After so many handlers the power goes off: between any two steps of the loop.
-      const auto steps = static_cast<std::uint64_t>(between(random_, 0, minutes_handlers_));
+      const auto steps = static_cast<std::uint64_t>(between(random_, 0, 300));
       if (!steady_.run_steps(process_->io, steady_.now() + kMinute, steps)) crash();
       return;
     }
     pass(kMinute);
-    minutes_handlers_ = static_cast<int>(std::min<std::uint64_t>(steady_.handlers(), 1'000));
   }
 
   void say_override() {
@@ -317,7 +316,6 @@ class Run {
   Trainer trainer_{clock_, random_, engines_, weights_};
   std::unique_ptr<Process> process_;
   int crashes_ = 0;
-  int minutes_handlers_ = 300;  ///< that the last whole minute took
 };
 
 }  // namespace
