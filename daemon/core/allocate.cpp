@@ -50,13 +50,19 @@ struct Budget {
 Claim claim_of(Draft& draft, const Site& site, const Budget& budget) {
   const JobConfig& job = *site.job;
   const std::string& id = site.id().value;
-  Claim claim{
-      job.name,
-      job.weight,
-      std::max(budget.guarantee.at(job.name), site.deployment->min),
-      std::min(std::max(budget.demand.at(job.name) - budget.there.at(job.name), Replicas{0}), site.deployment->max),
-      site.deployment->gpus_per_replica,
-      job.priority};
+  const Replicas demand = budget.demand.at(job.name);
+  const Replicas there = budget.there.at(job.name);
+  const Replicas here = std::max(demand - there, Replicas{0});
+  if (here < std::min(demand, site.deployment->max)) {
+    draft.say(Stage::allocate, "allocate.stays", id,
+              {{"wanted", arg(demand)}, {"there", arg(there)}, {"kept", arg(here)}});
+  }
+  Claim claim{job.name,
+              job.weight,
+              std::max(budget.guarantee.at(job.name), site.deployment->min),
+              std::min(here, site.deployment->max),
+              site.deployment->gpus_per_replica,
+              job.priority};
   if (const Override* pin = override_for(draft, site, OverrideKind::pin); pin != nullptr) {
     draft.say(Stage::guardrails, "guardrails.pinned", id,
               {{"wanted", arg(claim.cap)},

@@ -75,6 +75,9 @@ constexpr std::array kSentences{
     Sentence{"reserve.unusable", "{subject}: {count} GPUs cannot be used (lost or foreign) and count as taken"},
     Sentence{"reserve.short", "{subject}: production needs {need} GPUs, more than the pool's {gpus}"},
     Sentence{"allocate.pool", "{subject}: {slack} GPUs of slack shared between {jobs} jobs"},
+    Sentence{
+        "allocate.stays",
+        "{subject}: of {wanted} replicas wanted {there} are in other pools and stay there: {kept} are left for this"},
     Sentence{"allocate.job",
              "{subject}: may have {target} replicas ({cap} wanted, guarantee {guarantee}, weight {weight})"},
     Sentence{"allocate.priority", "{subject}: priority {priority}"},

@@ -1,13 +1,11 @@
 // What slows growth, and that none of it holds back a reclaim.
 #include <gtest/gtest.h>
 
-#include "policies/allocation/priority.hpp"
 #include "tests/support/builders.hpp"
 
 namespace ebb::testing {
 namespace {
 
-Seen quiet(double second, int rl = 0) { return Seen(second).chat(8).replica("c1", kChat).replicas("r", kRl, rl); }
 Seen busy(double second, int rl) { return Seen(second).chat(64).replica("c1", kChat).replicas("r", kRl, rl); }
 
 Override override_of(OverrideKind kind, const std::string& target, int replicas = 0, double until = 1e6) {
@@ -100,38 +98,31 @@ TEST(Guardrails, NoneOfThemHoldsBackAReclaim) {
 }
 
 TEST(Guardrails, AReclaimTakesFromWhoIsFrozenOnlyWhatNobodyElseGives) {
-  Config config = small_config();
+  Config config = two_jobs(1, 1);
   config.pools[0].gpus = {9};
-  JobConfig other = config.jobs[0];
-  other.name = JobId("other");
-  other.deployments = {deployment("other")};
-  config.jobs.push_back(other);
   config.jobs[0].demand = DemandKind::api;  // nothing was asked for: alone it would end its five
   const auto frozen = [&](const std::string& whom) {
-    return decide_on(
-        Seen(100).chat(16).replica("c1", kChat).replicas("r", kRl, 5).replicas("o", DeploymentId("other@p"), 3), config,
-        with(override_of(OverrideKind::freeze, whom)));
+    return decide_on(Seen(100).chat(16).replica("c1", kChat).replicas("r", kRl, 5).replicas("s", kSl, 3), config,
+                     with(override_of(OverrideKind::freeze, whom)));
   };
   const Decision all = frozen("");
   EXPECT_EQ(count_of(all, ActionKind::drain, kRl), 1) << story(all);
-  EXPECT_EQ(count_of(all, ActionKind::drain, DeploymentId("other@p")), 0) << story(all);
+  EXPECT_EQ(count_of(all, ActionKind::drain, kSl), 0) << story(all);
   EXPECT_TRUE(says(all, "guardrails.frozen")) << story(all);
   config.jobs[0].demand = DemandKind::unlimited;
   config.jobs[1].demand = DemandKind::api;
   const Decision one = frozen("rl");
   EXPECT_EQ(count_of(one, ActionKind::drain, kRl), 0) << story(one);
-  EXPECT_EQ(count_of(one, ActionKind::drain, DeploymentId("other@p")), 3) << story(one);
+  EXPECT_EQ(count_of(one, ActionKind::drain, kSl), 3) << story(one);
 }
 
 TEST(Guardrails, AGrowthPolicyThatLendsAllIsNotSaidToHoldBack) {
-  Config config = small_config();
-  config.jobs.push_back(config.jobs[0]);
-  config.jobs[1].name = JobId("other");
-  config.jobs[1].deployments = {deployment("other")};
+  Config config = two_jobs(1, 1);
+  config.pools[0].gpus = {8};
   // RL has all seven of slack and is frozen; the other one is due half of them.
   const Decision d = decide_on(quiet(100, 7), config, with(override_of(OverrideKind::freeze, "rl")));
   EXPECT_FALSE(says(d, "guardrails.growth")) << story(d);
-  EXPECT_EQ(count_of(d, ActionKind::start, DeploymentId("other@p")), 0) << story(d);
+  EXPECT_EQ(count_of(d, ActionKind::start, kSl), 0) << story(d);
 }
 
 TEST(Guardrails, NoneOfThemHoldsBackProductionsGrowth) {
@@ -271,127 +262,6 @@ TEST(Guardrails, TheQuietWindowRemembersTheSmallestSlack) {
   state = soon.next;
   std::erase_if(state.leases, [](const auto& l) { return !l.second.seen; });
   EXPECT_EQ(count_of(decide_on(quiet(131), config, state), ActionKind::start, kRl), 7);
-}
-
-// ---------------------------------------------------------------- demand and several jobs
-
-TEST(Allocation, DemandCapsAJob) {
-  State state;
-  state.demand[JobId("rl")] = Demand{std::nullopt, 70.0, at_second(0), at_second(1e6)};
-  EXPECT_EQ(count_of(decide_on(quiet(100), small_config(), state), ActionKind::start, kRl), 3)
-      << "70 rollouts / 32 each";
-}
-
-TEST(Allocation, AJobThatAsksThroughTheApiGetsNothingUnasked) {
-  Config config = small_config();
-  config.jobs[0].demand = DemandKind::api;
-  EXPECT_EQ(count_of(decide_on(quiet(100), config), ActionKind::start, kRl), 0);
-}
-
-TEST(Allocation, AnUnknownDemandKeepsWhatIsThere) {
-  Config config = small_config();
-  config.jobs[0].demand = DemandKind::metric;
-  Seen seen = quiet(100, 2);
-  seen.raw().demand[JobId("rl")] = Missing{"query timed out", seen.now()};
-  const Decision d = decide_on(seen, config);
-  EXPECT_TRUE(d.plan.actions.empty()) << story(d);
-  EXPECT_TRUE(says(d, "allocate.demand_unknown"));
-}
-
-Config two_jobs(double weight_a, double weight_b) {
-  Config config = small_config();
-  config.pools[0].gpus = {13};
-  JobConfig b = config.jobs[0];
-  b.name = JobId("sl");
-  b.deployments = {deployment("sl")};
-  config.jobs[0].weight = weight_a;
-  b.weight = weight_b;
-  config.jobs.push_back(b);
-  return config;
-}
-const DeploymentId kSl{"sl@p"};
-
-TEST(Allocation, WeightsShareTheSlack) {
-  const Decision d = decide_on(quiet(100), two_jobs(2, 1));
-  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 8) << story(d);
-  EXPECT_EQ(count_of(d, ActionKind::start, kSl), 4);
-}
-
-TEST(Allocation, AGuaranteeComesFirstButNeverOutOfTheReserve) {
-  Config config = two_jobs(100, 1);
-  config.jobs[1].guarantee = {5};
-  EXPECT_EQ(count_of(decide_on(quiet(100), config), ActionKind::start, kSl), 5);
-  const Decision tight = decide_on(Seen(100).chat(80).replicas("c", kChat, 8), config);
-  EXPECT_EQ(count_of(tight, ActionKind::start, kSl), 5) << "8 replicas is chat's maximum; 5 GPUs are left\n"
-                                                        << story(tight);
-}
-
-TEST(Allocation, AHigherPriorityTakesTheSlackWhereThePoolSaysSo) {
-  Config config = two_jobs(1, 1);
-  config.jobs[1].priority = 1;
-  EXPECT_EQ(count_of(decide_on(quiet(100), config), ActionKind::start, kSl), 6) << "max_min does not look at it";
-  config.pools[0].allocation = std::make_shared<PriorityAllocation>();
-  const Decision d = decide_on(quiet(100), config);
-  EXPECT_EQ(count_of(d, ActionKind::start, kSl), 12) << story(d);
-  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 0);
-  EXPECT_TRUE(says(d, "allocate.priority"));
-}
-
-TEST(Allocation, WhatOneJobDoesNotWantGoesToTheOther) {
-  Config config = two_jobs(1, 1);
-  config.jobs[0].max = {2};
-  const Decision d = decide_on(quiet(100), config);
-  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 2);
-  EXPECT_EQ(count_of(d, ActionKind::start, kSl), 10);
-}
-
-TEST(Allocation, AJobsMaximumHoldsOverAllPools) {
-  Config config = small_config();
-  PoolConfig second = config.pools[0];
-  second.name = PoolId("q");
-  config.pools.push_back(second);
-  FleetConfig fleet = config.fleets[0];
-  fleet.name = FleetId("f-q");
-  fleet.pool = second.name;
-  config.fleets.push_back(fleet);
-  config.jobs[0].deployments.push_back(deployment("rl", "q"));
-  config.jobs[0].max = {10};
-  Seen seen = quiet(100);
-  Observation observation = seen.get();
-  observation.fleets[FleetId("f-q")] = Sample<FleetSeen>{{}, seen.now()};
-  const Decision d = decide(observation, {}, config, seen.now());
-  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 7) << story(d);
-  EXPECT_EQ(count_of(d, ActionKind::start, DeploymentId("rl@q")), 3) << story(d);
-}
-
-TEST(Allocation, WhatServesInOnePoolIsNotGivenUpForSlackInAnother) {
-  Config config = small_config();
-  PoolConfig second = config.pools[0];
-  second.name = PoolId("q");
-  config.pools.push_back(second);
-  FleetConfig fleet = config.fleets[0];
-  fleet.name = FleetId("f-q");
-  fleet.pool = second.name;
-  config.fleets.push_back(fleet);
-  const DeploymentId there("rl@q");
-  config.jobs[0].deployments.push_back(deployment("rl", "q"));
-  config.jobs[0].max = {6};
-  const Seen seen = quiet(100);
-  Observation observation = seen.get();
-  FleetSeen serving;
-  for (int i = 1; i <= 4; ++i)
-    serving.replicas.push_back(replica("q-" + std::to_string(i), there, ReplicaPhase::ready));
-  observation.fleets[FleetId("f-q")] = Sample<FleetSeen>{serving, seen.now()};
-  const Decision d = decide(observation, {}, config, seen.now());
-  EXPECT_EQ(count_of(d, ActionKind::drain, there), 0) << story(d);
-  EXPECT_EQ(count_of(d, ActionKind::start, kRl), 2) << story(d);
-}
-
-TEST(Allocation, LargeReplicasTakeWhatFitsWhole) {
-  Config config = small_config();
-  config.jobs[0].deployments[0].gpus_per_replica = {4};
-  EXPECT_EQ(count_of(decide_on(quiet(100), config), ActionKind::start, kRl), 1)
-      << "7 GPUs of slack hold one replica of 4";
 }
 
 TEST(Admission, FollowsTheServingReplicas) {

@@ -34,6 +34,13 @@ struct Pool {
     for (Duration done{0}; done < span; done += kTick) lent = at(slack);
     return lent;
   }
+  /// Four GPUs of slack, and now and then two more for a minute.
+  void flicker() {
+    for (int i = 0; i < 20; ++i) {
+      hold(4, Duration{600'000});
+      hold(6, Duration{60'000});
+    }
+  }
 };
 
 TEST(AlwaysGrow, LendsAllTheSlack) {
@@ -50,10 +57,7 @@ TEST(Survival, LendsEverythingWhileNothingIsLearnt) {
 
 TEST(Survival, WhatNobodyWatchedHasNotBeenFreeSoLong) {
   Pool pool;
-  for (int i = 0; i < 20; ++i) {
-    pool.hold(4, Duration{600'000});
-    pool.hold(6, Duration{60'000});
-  }
+  pool.flicker();
   EXPECT_EQ(pool.hold(6, Duration{300'000}), 6);
   pool.now += std::chrono::minutes(5);
   EXPECT_EQ(pool.at(6), 6) << "a restart forgets nothing";
@@ -64,10 +68,7 @@ TEST(Survival, WhatNobodyWatchedHasNotBeenFreeSoLong) {
 
 TEST(Survival, HoldsBackWhatHasNeverLastedAsLongAsAStartAndADrain) {
   Pool pool;
-  for (int i = 0; i < 20; ++i) {
-    pool.hold(4, Duration{600'000});
-    pool.hold(6, Duration{60'000});  // two more GPUs, each time for a minute
-  }
+  pool.flicker();
   pool.hold(4, Duration{600'000});
   EXPECT_EQ(pool.at(6), 4);
   ASSERT_EQ(pool.last.why.size(), 1U);
@@ -78,10 +79,7 @@ TEST(Survival, HoldsBackWhatHasNeverLastedAsLongAsAStartAndADrain) {
 
 TEST(Survival, LendsThatSlackOnceItHasOutlivedTheShortIntervals) {
   Pool pool;
-  for (int i = 0; i < 20; ++i) {
-    pool.hold(4, Duration{600'000});
-    pool.hold(6, Duration{60'000});
-  }
+  pool.flicker();
   EXPECT_EQ(pool.hold(6, Duration{300'000}), 6);
 }
 
@@ -173,10 +171,7 @@ TEST(Survival, RemembersTheStartUpWhileNothingServes) {
 
 TEST(Survival, AClockThatIsSetBackMakesNothingOld) {
   Pool pool;
-  for (int i = 0; i < 20; ++i) {
-    pool.hold(4, Duration{600'000});
-    pool.hold(6, Duration{60'000});
-  }
+  pool.flicker();
   pool.now -= Duration{86'400'000};
   EXPECT_LE(pool.at(8), 6) << "what was free before counts as free since now";
   EXPECT_EQ(pool.hold(8, Duration{7'200'000}), 8);

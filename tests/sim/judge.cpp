@@ -31,6 +31,21 @@ bool is_active(ReplicaPhase phase) {
   return phase == ReplicaPhase::starting || phase == ReplicaPhase::ready || phase == ReplicaPhase::unhealthy;
 }
 
+const WorkloadSeen* workload(const Observation& seen, const char* id) {
+  const auto found = seen.workloads.find(DeploymentId(id));
+  return found == seen.workloads.end() ? nullptr : &found->second;
+}
+
+/// Null: unknown.
+const Sample<double>* load_of(const WorkloadSeen* of) {
+  if (of == nullptr) return nullptr;
+  const auto signal = of->signals.find("in_flight");
+  return signal != of->signals.end() ? signal->second.value.sample() : nullptr;
+}
+
+/// Replicas of production that so much load needs.
+int needed_for(int load) { return std::clamp((load + 7) / 8, 1, 6); }
+
 std::string number(const char* name, int value) { return std::string(" ") + name + "=" + std::to_string(value); }
 
 }  // namespace
@@ -53,10 +68,9 @@ void Judge::overridden(OverrideKind kind, bool set, TimePoint until_wall) {
 }
 
 int Judge::reserve() const {
-  const int each = 8;
   int chat = 1;
-  if (truth_.chat == ReadFault::none) chat = std::clamp((truth_.load + each - 1) / each, 1, 6);
-  if (truth_.chat == ReadFault::partial) chat = std::clamp((truth_.load / 2 + each - 1) / each, 1, 6);
+  if (truth_.chat == ReadFault::none) chat = needed_for(truth_.load);
+  if (truth_.chat == ReadFault::partial) chat = needed_for(truth_.load / 2);
   chat = std::max(chat, truth_.held(false));
   const bool external_known = truth_.ext == ReadFault::none || truth_.ext == ReadFault::partial;
   const int external = external_known ? std::max(truth_.ext_wants, truth_.ext_held) : 0;
@@ -101,17 +115,8 @@ void Judge::observed(const Observation& seen, const Truth& truth, TimePoint stea
   const auto heard = [](ReadFault& fault, bool known) {
     if (fault == ReadFault::none && !known) fault = ReadFault::slow;
   };
-  const auto workload = [&](const char* id) -> const WorkloadSeen* {
-    const auto found = seen.workloads.find(DeploymentId(id));
-    return found == seen.workloads.end() ? nullptr : &found->second;
-  };
-  const auto load_of = [](const WorkloadSeen* of) -> const Sample<double>* {
-    if (of == nullptr) return nullptr;
-    const auto signal = of->signals.find("in_flight");
-    return signal != of->signals.end() ? signal->second.value.sample() : nullptr;
-  };
-  const WorkloadSeen* ext = workload("ext@pool");
-  const Sample<double>* chat = load_of(workload("chat@pool"));
+  const WorkloadSeen* ext = workload(seen, "ext@pool");
+  const Sample<double>* chat = load_of(workload(seen, "chat@pool"));
   heard(truth_.fleet, seen.fleets.begin()->second.known());
   heard(truth_.chat, chat != nullptr);
   heard(truth_.ext, load_of(ext) != nullptr);
@@ -162,19 +167,16 @@ void Judge::judge_growth(const Observation& seen, const Decision& decision, Time
 void Judge::judge_production(const Observation& seen, const Decision& decision, TimePoint steady) {
   const DeploymentId chat("chat@pool");
   if (truth_.fleet != ReadFault::none) return;
-  const auto workload = seen.workloads.find(chat);
-  const Sample<double>* load = nullptr;
-  if (workload != seen.workloads.end()) {
-    const auto signal = workload->second.signals.find("in_flight");
-    if (signal != workload->second.signals.end()) load = signal->second.value.sample();
-  }
+  const Sample<double>* load = load_of(workload(seen, "chat@pool"));
   const bool partly = truth_.chat == ReadFault::partial;
   const bool known = load != nullptr && !partly && seen.at - load->taken_at <= config_.stale_after;
   int leaving = 0, started = 0;
   for (const Action& action : decision.plan.actions) {
     if (action.deployment != chat) continue;
-    if (action.kind == ActionKind::start) started += static_cast<int>(action.replicas.size());
-    if (action.kind == ActionKind::start) continue;
+    if (action.kind == ActionKind::start) {
+      started += static_cast<int>(action.replicas.size());
+      continue;
+    }
     for (const ReplicaId& id : action.replicas) {
       const auto body = truth_.bodies.find(id);
       const bool serves = body != truth_.bodies.end() && body->second.phase == ReplicaPhase::ready;
@@ -184,7 +186,7 @@ void Judge::judge_production(const Observation& seen, const Decision& decision, 
   int active = 0;
   for (const auto& [id, body] : truth_.bodies) active += !body.rl && is_active(body.phase) ? 1 : 0;
   if (leaving > 0 && !known) say("production is drained by " + std::to_string(leaving) + " while its load is unknown");
-  const int need = known ? std::clamp((static_cast<int>(load->value) + 7) / 8, 1, 6) : 0;
+  const int need = known ? needed_for(static_cast<int>(load->value)) : 0;
   if (leaving > 0 && active - leaving < need)
     say("production is drained below its need:" + number("active", active) + number("leaving", leaving) +
         number("need", need));

@@ -196,6 +196,25 @@ inline Decision decide_on(const Seen& seen, const Config& config, State state = 
   return decide(seen.get(), std::move(state), config, seen.now());
 }
 
+/// Production needs one replica and has it; RL serves with `rl`.
+inline Seen quiet(double second, int rl = 0) {
+  return Seen(second).chat(8).replica("c1", kChat).replicas("r", kRl, rl);
+}
+
+/// A job `sl` beside `rl`, in a pool of 13 GPUs.
+inline const DeploymentId kSl{"sl@p"};
+inline Config two_jobs(double weight_rl, double weight_sl) {
+  Config config = small_config();
+  config.pools[0].gpus = {13};
+  JobConfig sl = config.jobs[0];
+  sl.name = JobId("sl");
+  sl.deployments = {deployment("sl")};
+  config.jobs[0].weight = weight_rl;
+  sl.weight = weight_sl;
+  config.jobs.push_back(sl);
+  return config;
+}
+
 /// How many replicas the plan names for this deployment and kind.
 inline int count_of(const Decision& decision, ActionKind kind, const DeploymentId& of) {
   int n = 0;
