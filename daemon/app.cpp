@@ -189,7 +189,7 @@ void App::add_weights(Observation& seen) const {
     const auto standing = coordinator_.standing(job.name);
     if (!standing) continue;
     seen.current[job.name] = standing->current;
-    seen.busy.insert(standing->loading.begin(), standing->loading.end());
+    seen.loading.insert(standing->loading.begin(), standing->loading.end());
   }
 }
 

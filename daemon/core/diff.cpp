@@ -49,12 +49,23 @@ struct Starts {
   int cut = 0;  ///< for which there was room, and no place in the plan
 };
 
+/// What has to end before the deployment grows; null: nothing.
+const char* waits_for(const Input& in, const DeploymentId& id) {
+  if (in.seen.busy.contains(id)) return "an earlier start is not answered yet";
+  if (in.seen.loading.contains(id)) return "it loads weights";
+  return nullptr;
+}
+
 void start_in(Draft& draft, const Input& in, const Pool& pool, bool production, Room& room, Starts& starts) {
   for (const Site* site : pool.sites) {
     if ((site->service != nullptr) != production || !site->ours()) continue;
     const SiteDraft& mine = draft.of(*site);
     const Replicas missing = mine.target - mine.counts.active();
-    if (missing.count <= 0 || mine.dark || in.seen.busy.contains(site->id())) continue;
+    if (missing.count <= 0 || mine.dark) continue;
+    if (const char* why = waits_for(in, site->id())) {
+      draft.say(Stage::diff, "diff.waits", site->id().value, {{"wanted", arg(missing)}, {"why", why}});
+      continue;
+    }
     const Gpus each = site->deployment->gpus_per_replica;
     const Gpus open = production ? room.free : std::min(room.free, room.for_rl);
     const Replicas fit = std::clamp(fitting(open, each), Replicas{0}, missing);

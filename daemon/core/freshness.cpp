@@ -35,12 +35,20 @@ WorkloadSeen freshened(WorkloadSeen workload, Draft& draft, const Input& in, con
                   sample->taken_at};
     }
   }
-  if (workload.advice.known() && in.now - workload.advice.sample()->taken_at > limit)
-    workload.advice = Missing{"stale", workload.advice.sample()->taken_at};
-  if (workload.asked.known() && in.now - workload.asked.sample()->taken_at > limit)
-    workload.asked = Missing{"stale", in.now};
-  if (workload.held.known() && in.now - workload.held.sample()->taken_at > limit)
-    workload.held = Missing{"stale", in.now};
+  const auto in_time = [&](auto& reading, const char* name) {
+    if (!reading.known()) return;
+    const TimePoint taken_at = reading.sample()->taken_at;
+    const Duration age = in.now - taken_at;
+    if (age > limit) {
+      reading = Missing{"stale", taken_at};
+    } else if (age < -limit) {
+      draft.say(Stage::freshness, "freshness.ahead", id.value, {{"signal", name}, {"age", -age}, {"limit", limit}});
+      reading = Missing{"from the future", in.now};
+    }
+  };
+  in_time(workload.advice, "advice");
+  in_time(workload.asked, "asked");
+  in_time(workload.held, "held");
   return workload;
 }
 

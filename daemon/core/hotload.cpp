@@ -16,20 +16,32 @@ bool is_of_chain(const Chain& chain, const Identity& identity) {
          (!chain.waiting.empty() && chain.waiting.front().identity() == identity);
 }
 
-/// The event that the report means for a replica in its phase; nothing: none. `taken`: its order was, before the
-/// report.
+/// What had become of a replica's order when its report was asked for. Sent: it may have arrived; taken: it has.
+enum class Told { no, sent, taken };
+
+/// A page that was asked for before the order was answered tells of what was there before the load.
+Told told_before(const HotLoad& load, TimePoint asked_at) {
+  if (asked_at <= load.since) return Told::no;
+  return load.phase == LoadPhase::loading ? Told::taken : load.phase == LoadPhase::asking ? Told::sent : Told::no;
+}
+
+/// The event that the report means for a replica in its phase; nothing: none.
 std::optional<WeightsEvent> event_of(const Chain& chain, const ReplicaWeights& replica, const WeightsReport& report,
-                                     const HotloadCapabilities& fleet, bool taken) {
+                                     const HotloadCapabilities& fleet, Told told) {
   if (replica.phase == WeightsPhase::loading) {
-    // An error about another target is an old one: the new order has not been picked up yet.
-    if (report.stage == LoadStage::error && report.target == replica.target) return WeightsEvent::error;
-    const bool news = !replica.reload || taken;
+    // An error about another target is an old one: the new order has not been picked up yet. One about the same target
+    // is old while this order is not out: an earlier one has left it.
+    if (told != Told::no && report.stage == LoadStage::error && report.target == replica.target)
+      return WeightsEvent::error;
+    const bool news = !replica.reload || told == Told::taken;
     if (news && report.ready && holds(report, replica.target, fleet)) return WeightsEvent::current;
     return std::nullopt;
   }
   if (!report.current || !is_of_chain(chain, *report.current)) return WeightsEvent::blank;
-  // It may have failed, and been off the list for so long that it was forgotten.
-  if (replica.phase == WeightsPhase::unknown && is_in_doubt(report, fleet)) return WeightsEvent::error;
+  // It may have failed, and been off the list for so long that it was forgotten; or it serves and loaded what the rest
+  // of its deployment was told.
+  const bool counts = replica.phase == WeightsPhase::unknown || replica.phase == WeightsPhase::serving;
+  if (counts && is_in_doubt(report, fleet)) return WeightsEvent::error;
   if (replica.phase == WeightsPhase::base && is_in_doubt(report, fleet)) return std::nullopt;
   if (report.ready) return WeightsEvent::current;
   return std::nullopt;
@@ -56,10 +68,8 @@ void take_report(WeightsDraft& draft, const WeightsInput& in, const DeploymentId
   replica.missing_since = {};
   replica.ready = report.ready;
   replica.loaded = report.current.value_or(Identity());
-  // A page that was asked for before the order was taken tells of what was there before the load.
-  const bool taken =
-      deployment.load.phase == LoadPhase::loading && in.seen.polls.at(id).sample()->taken_at > deployment.load.since;
-  if (const auto event = event_of(draft.state.chain, replica, report, in.fleets.at(id), taken)) {
+  const Told told = told_before(deployment.load, in.seen.polls.at(id).sample()->taken_at);
+  if (const auto event = event_of(draft.state.chain, replica, report, in.fleets.at(id), told)) {
     move_weights(draft, id, report.replica, replica, *event, report.error, in.now);
   }
 }

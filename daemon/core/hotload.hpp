@@ -64,7 +64,7 @@ std::map<DeploymentId, std::vector<ReplicaId>> to_resume(const JobWeights& state
 WeightsDraft answered(JobWeights state, const DeploymentId& deployment, const std::string& order, LoadEvent event,
                       const std::string& problem, const SnapshotsConfig& config, TimePoint now);
 
-/// After a restart: what was being sent may have arrived.
+/// After a restart: what was being sent may have arrived, and the wall clock may have gone back.
 WeightsDraft recovered(JobWeights state, TimePoint now);
 
 /// A reset: the chain is forgotten, and no replica's weights belong to it any more.

@@ -40,6 +40,13 @@ bool is_seen(const WeightsInput& in, const DeploymentId& id, const DeploymentWei
   });
 }
 
+/// It stands where the order begins. An incremental one fits onto nothing else, least of all onto what it has changed
+/// itself when it was sent before and its answer was lost.
+bool stands_at_begin(const WeightsReport& report, const LoadOrder& order) {
+  const Publication& first = order.path.front().said;
+  return first.kind == SnapshotKind::full || report.current == first.parent;
+}
+
 /// Everybody answered, after it was asked for long enough, and nobody has heard of it.
 bool is_unseen(const WeightsInput& in, const DeploymentId& id, const HotLoad& load) {
   if (in.now - load.since < in.config.settle) return false;
@@ -47,7 +54,8 @@ bool is_unseen(const WeightsInput& in, const DeploymentId& id, const HotLoad& lo
   if (poll == in.seen.polls.end() || !poll->second.known() || poll->second.sample()->taken_at <= load.since)
     return false;
   return std::all_of(load.order.replicas.begin(), load.order.replicas.end(), [&](const ReplicaId& replica) {
-    return in.seen.leaving.contains(replica) || report_of(in, id, replica) != nullptr;
+    const WeightsReport* report = report_of(in, id, replica);
+    return in.seen.leaving.contains(replica) || (report != nullptr && stands_at_begin(*report, load.order));
   });
 }
 
@@ -117,6 +125,27 @@ void take_back_unheard(WeightsDraft& draft, const WeightsInput& in, const Deploy
     at->second.counted = counted;  // the snapshot still waits for it
     return true;
   });
+}
+
+/// Where the wall clock went back since the last run, every stamp that was made then moves back with it: a load that
+/// has a minute left would else hold its replicas for an hour and a minute.
+JobWeights rebased(JobWeights state, TimePoint now) {
+  std::vector<TimePoint*> made = {&state.measures.last_published}, due;
+  for (Snapshot& snapshot : state.chain.waiting) made.push_back(&snapshot.since);
+  for (auto& [id, deployment] : state.deployments) {
+    made.insert(made.end(), {&deployment.load.since, &deployment.load.began});
+    due.insert(due.end(), {&deployment.load.deadline, &deployment.load.send_at});
+    for (auto& [name, replica] : deployment.replicas) made.insert(made.end(), {&replica.since, &replica.missing_since});
+  }
+  TimePoint newest{};
+  for (const TimePoint* at : made) newest = std::max(newest, *at);
+  const Duration ahead = newest - now;
+  if (ahead <= Duration{0}) return state;
+  for (const std::vector<TimePoint*>& all : {made, due}) {
+    // What was never stamped stays so.
+    for (TimePoint* at : all) *at = *at == TimePoint{} ? *at : *at - ahead;
+  }
+  return state;
 }
 
 }  // namespace
@@ -199,7 +228,7 @@ WeightsDraft answered(JobWeights state, const DeploymentId& deployment, const st
 
 WeightsDraft recovered(JobWeights state, TimePoint now) {
   WeightsDraft draft;
-  draft.state = std::move(state);
+  draft.state = rebased(std::move(state), now);
   for (auto& [id, deployment] : draft.state.deployments) {
     move_load(draft, id, deployment.load, LoadEvent::unanswered, "the daemon ended before the answer", now);
     // Engines have `settle` from now on to show that an order which was taken has reached them.

@@ -12,11 +12,11 @@
 //   loading <--------- failed <-------------------+
 //
 // An incremental snapshot goes only onto `serving` (I5), and nothing onto `loading` (I7). A failed replica stays gated
-// until a full one was loaded, whatever it reports; so does an unknown one that shows an error where a failed load
-// leaves weights that are not whole (`error` takes unknown to failed). `blank` takes a serving replica back to base: it
-// lost its weights. `refused` (nobody touched it), `restarted` (another process behind the name) and `reset` (what is
-// loaded belongs to no chain) make unknown of every phase that they apply to; the next report says more. `gone` ends
-// every phase.
+// until a full one was loaded, whatever it reports; so does an unknown or a serving one that shows an error where a
+// failed load leaves weights that are not whole (`error` takes both to failed). `blank` takes a serving replica back to
+// base: it lost its weights. `refused` (nobody touched it), `restarted` (another process behind the name) and `reset`
+// (what is loaded belongs to no chain) make unknown of every phase that they apply to; the next report says more.
+// `gone` ends every phase.
 #pragma once
 
 #include <array>
@@ -65,6 +65,7 @@ inline constexpr std::array kWeightsTable{
     WeightsTransition{WeightsPhase::serving, WeightsEvent::blank, WeightsPhase::base},
     WeightsTransition{WeightsPhase::serving, WeightsEvent::full, WeightsPhase::loading},
     WeightsTransition{WeightsPhase::serving, WeightsEvent::incremental, WeightsPhase::loading},
+    WeightsTransition{WeightsPhase::serving, WeightsEvent::error, WeightsPhase::failed},
     WeightsTransition{WeightsPhase::serving, WeightsEvent::restarted, WeightsPhase::unknown},
     WeightsTransition{WeightsPhase::serving, WeightsEvent::reset, WeightsPhase::unknown},
     WeightsTransition{WeightsPhase::serving, WeightsEvent::gone, WeightsPhase::left},

@@ -134,6 +134,7 @@ constexpr std::array kSentences{
     Sentence{"diff.start", "{subject}: start {count} replicas"},
     Sentence{"diff.drain", "{subject}: drain {count} replicas"},
     Sentence{"diff.evict", "{subject}: evict {count} replicas"},
+    Sentence{"diff.waits", "{subject}: {wanted} replicas wait to be started: {why}"},
     Sentence{"diff.no_room", "{subject}: {wanted} replicas wait for free GPUs ({free} free now)"},
     Sentence{"diff.limited", "{count} starts are left for the next tick: at most {limit} in one plan"},
     Sentence{"check.ok", "all invariants hold"},

@@ -149,6 +149,7 @@ json delta(const Observation& from, const Observation& to) {
   diff(from.loads, to.loads, patch.loads, gone, "loads");
   diff(from.current, to.current, patch.current, gone, "current");
   patch.busy = to.busy;
+  patch.loading = to.loading;
   json out = json::object();
   out["patch"] = to_json(patch);
   add(out, "gone", std::move(gone));
@@ -171,6 +172,7 @@ Result<Observation> applied(Observation from, const json& delta) {
     from.at = patch->at;
     from.fleets = std::move(patch->fleets);
     from.busy = std::move(patch->busy);
+    from.loading = std::move(patch->loading);
     apply(from.workloads, patch->workloads, gone, "workloads");
     apply(from.demand, patch->demand, gone, "demand");
     apply(from.loads, patch->loads, gone, "loads");

@@ -311,6 +311,9 @@ Result<Observation> observation_from(const json& j) {
       seen.demand[JobId(id)] = reading_from<double>(demand);
     }
     for (const json& id : read_array(j, "busy")) seen.busy.insert(DeploymentId(id.get<std::string>()));
+    if (has(j, "loading")) {
+      for (const json& id : read_array(j, "loading")) seen.loading.insert(DeploymentId(id.get<std::string>()));
+    }
     if (has(j, "loads")) {
       for (const auto& [id, loads] : read_object(j, "loads").items())
         seen.loads[DeploymentId(id)] = reading_from<ReplicaLoads>(loads);

@@ -149,6 +149,7 @@ json to_json(const Observation& seen) {
   for (const auto& [id, demand] : seen.demand) out["demand"][id.value] = reading_json(demand);
   out["busy"] = json::array();
   for (const DeploymentId& id : seen.busy) out["busy"].push_back(id.value);
+  for (const DeploymentId& id : seen.loading) out["loading"].push_back(id.value);
   for (const auto& [id, loads] : seen.loads) out["loads"][id.value] = reading_json(loads);
   for (const auto& [job, replicas] : seen.current) {
     json& names = out["current"][job.value] = json::array();

@@ -79,10 +79,11 @@ using ReplicaLoads = std::map<ReplicaId, double>;
 struct Observation {
   TimePoint at{};
   std::map<FleetId, Reading<FleetSeen>> fleets;
-  std::map<DeploymentId, WorkloadSeen> workloads;  ///< production deployments
-  std::map<JobId, Reading<double>> demand;         ///< replicas a job's metric asks for
+  std::map<DeploymentId, WorkloadSeen> workloads;       ///< production deployments
+  std::map<JobId, Reading<double>> demand;              ///< replicas a job's metric asks for
   std::map<DeploymentId, Reading<ReplicaLoads>> loads;  ///< of jobs whose victim policy looks at them
-  std::set<DeploymentId> busy;  ///< an action on it has not been answered yet, or it loads weights (I7)
+  std::set<DeploymentId> busy;                          ///< an action on it has not been answered yet (I4)
+  std::set<DeploymentId> loading;                       ///< it loads weights, so it does not grow (I7)
   std::map<JobId, std::set<ReplicaId>> current;  ///< of jobs with snapshots: replicas with admissible weights (I8)
   friend bool operator==(const Observation&, const Observation&) = default;
 };

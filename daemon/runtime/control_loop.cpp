@@ -75,7 +75,7 @@ awaitable<void> ControlLoop::commit(const Observation& seen, Decision decision, 
   // A load may have begun while this was decided and recorded; growth waits for it (I7).
   Observation meanwhile;
   if (parts_.weights) parts_.weights(meanwhile);
-  parts_.actuator.submit(decision.plan, wiring, config->mode == Mode::advise, meanwhile.busy);
+  parts_.actuator.submit(decision.plan, wiring, config->mode == Mode::advise, meanwhile.loading);
   parts_.listener.decided(seen, decision, parts_.clock.now() - began);
   if (!written.ok()) co_return;
 

@@ -1,6 +1,7 @@
 #include "daemon/runtime/observer.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <initializer_list>
 
@@ -15,6 +16,22 @@ struct Observer::Part {
 };
 
 namespace {
+
+/// What is no number is not known: it can be compared with nothing, and no record can hold it. A query that divides by
+/// nothing gives infinity.
+Reading<double> a_number(Reading<double> reading) {
+  const Sample<double>* sample = reading.sample();
+  if (sample == nullptr || std::isfinite(sample->value)) return reading;
+  return Missing{"not a number", sample->taken_at};
+}
+
+WorkloadSeen in_numbers(WorkloadSeen workload) {
+  for (auto& [name, signal] : workload.signals) {
+    signal.value = a_number(std::move(signal.value));
+    if (signal.at_least && !std::isfinite(*signal.at_least)) signal.at_least.reset();
+  }
+  return workload;
+}
 
 void take_signal(SignalSeen& mine, const SignalSeen& other) {
   if (mine.at_least || other.at_least) mine.at_least = std::max(mine.at_least.value_or(0), other.at_least.value_or(0));
@@ -115,6 +132,7 @@ awaitable<Observer::Part> Observer::ask_source(DeploymentId id, std::shared_ptr<
   asking_.insert(source.get());
   WorkloadSeen workload = co_await source->sample(std::move(targets), deadline);
   asking_.erase(source.get());
+  workload = in_numbers(std::move(workload));
   Part part;
   part.enter = [id, workload](Observation& seen) {
     const auto [mine, added] = seen.workloads.emplace(id, workload);
@@ -127,6 +145,7 @@ awaitable<Observer::Part> Observer::ask_demand(JobId id, std::shared_ptr<DemandS
   asking_.insert(source.get());
   Reading<double> demand = co_await source->read(deadline);
   asking_.erase(source.get());
+  demand = a_number(std::move(demand));
   Part part;
   part.enter = [id, demand](Observation& seen) { seen.demand[id] = demand; };
   co_return part;

@@ -29,7 +29,7 @@ double seconds(TimePoint at) { return static_cast<double>(at.time_since_epoch().
 
 /// Rules that hold something back or tell of a gap: worth a series each, so that "why is nothing happening" is a graph.
 bool is_reason(const Step& step) {
-  return step.stage == Stage::guardrails || step.rule == "diff.no_room" ||
+  return step.stage == Stage::guardrails || step.rule == "diff.no_room" || step.rule == "diff.waits" ||
          (step.stage == Stage::freshness && step.rule != "freshness.ok") || step.rule == "check.cut";
 }
 

@@ -359,6 +359,33 @@ TEST(Decide, OneActionInFlightPerDeployment) {
   EXPECT_EQ(count_of(decide_on(seen, small_config()), ActionKind::start, kRl), 0);
 }
 
+TEST(Decide, WhatGrowthWaitsForIsSaid) {
+  Seen seen(100);
+  seen.chat(8).replica("c1", kChat);
+  const auto waiting = [&](std::set<DeploymentId> Observation::*set) {
+    Seen one = seen;
+    (one.raw().*set).insert(kRl);
+    return decide_on(one, small_config());
+  };
+  const Decision starts = waiting(&Observation::busy), loads = waiting(&Observation::loading);
+  EXPECT_EQ(count_of(starts, ActionKind::start, kRl) + count_of(loads, ActionKind::start, kRl), 0);
+  const auto tells = [](const Decision& d, const char* text) { return story(d).find(text) != std::string::npos; };
+  EXPECT_TRUE(tells(starts, "7 replicas wait to be started: an earlier start is not answered yet")) << story(starts);
+  EXPECT_TRUE(tells(loads, "7 replicas wait to be started: it loads weights")) << story(loads);
+  EXPECT_FALSE(says(decide_on(seen, small_config()), "diff.waits"));
+}
+
+TEST(Decide, AReplicaThatNeverAppearedIsGivenUpAlsoWhileItsDeploymentLoadsWeights) {
+  const Config config = small_config();
+  const Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat), config);
+  Seen later(190);
+  later.chat(8).replica("c1", kChat);
+  later.raw().loading.insert(kRl);
+  const Decision given_up = decide_on(later, config, d.next);
+  EXPECT_TRUE(says(given_up, "leases.never_started")) << story(given_up);
+  EXPECT_EQ(given_up.next.leases.size(), 1U);
+}
+
 TEST(Decide, ABusyDeploymentIsReclaimedAllTheSame) {
   Seen seen(100);
   seen.chat(64).replica("c1", kChat).replicas("r", kRl, 7);

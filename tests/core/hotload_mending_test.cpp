@@ -1,6 +1,8 @@
 // Loads that fail, end late or are lost, and replicas and daemons that restart in the middle of one.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/core/hotload_rig.hpp"
 
 namespace ebb::testing {
@@ -39,6 +41,59 @@ TEST(HotloadMending, AFailedReplicaThatWasOffTheListForAWhileStaysGated) {
   EXPECT_FALSE(may_serve(rig.state.chain, rig.replica("r0"), rig.config, {}));
   rig.passes(20);
   EXPECT_TRUE(may_serve(rig.state.chain, rig.replica("r0"), rig.config, {})) << "mended by a full one";
+}
+
+TEST(HotloadMending, WhoServesAndShowsThatALoadOfOthersFailedOnItIsGated) {
+  // A fleet that is told as a whole: who came up after the order was written down loads it like everybody else.
+  Rig rig(2, false);
+  rig.serve("a");
+  ASSERT_TRUE(rig.publish("b", "a").ok());
+  rig.pass();
+  ASSERT_EQ(rig.sent.size(), 2u);
+  rig.add(Rig::deployment(), "r2").weights = {Identity("a")};
+  rig.pass();
+  ASSERT_EQ(rig.replica("r2").phase, WeightsPhase::serving);
+  for (const char* name : {"r0", "r1", "r2"}) {
+    rig.engine(name).applying.clear();
+    rig.engine(name).failed = Identity("b");
+  }
+  rig.pass();
+  const bool noted = std::any_of(rig.notes.begin(), rig.notes.end(), [](const LoadNote& note) {
+    return note.replica == ReplicaId("r2") && note.what == std::string("failed");
+  });
+  EXPECT_TRUE(noted);
+  EXPECT_FALSE(may_serve(rig.state.chain, rig.replica("r2"), rig.config, {}));
+  rig.passes(6);
+  EXPECT_EQ(path_of(rig.sent.back()), (Names{"a"}));
+  EXPECT_TRUE(may_serve(rig.state.chain, rig.replica("r2"), rig.config, {})) << "mended by the full one";
+}
+
+TEST(HotloadMending, WhoKeepsItsOldWeightsServesThemAfterALoadOfOthersFailedOnIt) {
+  Rig rig(1, false);
+  rig.fleets[Rig::deployment()].keeps_old_on_error = true;
+  rig.serve("a");
+  rig.engine("r0").failed = Identity("b");
+  rig.pass();
+  EXPECT_EQ(rig.replica("r0").phase, WeightsPhase::serving);
+}
+
+TEST(HotloadMending, AnOrderWithoutAnAnswerIsSentAgainOnlyToWhoStandsWhereItBegins) {
+  for (const char* shown : {"a", "b-under-another-name"}) {
+    Rig rig(1);
+    rig.serve("a");
+    ASSERT_TRUE(rig.publish("b", "a").ok());
+    rig.work();
+    rig.poll();
+    rig.decide();
+    const LoadOrder order = rig.due().front();
+    rig.take(
+        answered(std::move(rig.state), order.deployment, order.id, LoadEvent::unanswered, "", rig.config, rig.now));
+    rig.engine("r0").weights.back() = Identity(shown);
+    rig.now += rig.config.settle;
+    rig.poll();
+    rig.decide();
+    EXPECT_EQ(rig.due().size(), shown == std::string("a") ? 1u : 0u) << shown;
+  }
 }
 
 TEST(HotloadMending, WhoIsMendedWithWhatItNamesAlreadyServesOnlyAfterwards) {
@@ -130,6 +185,46 @@ TEST(HotloadMending, ALostAnswerIsLookedAtBeforeItIsSaidAgain) {
     EXPECT_EQ(rig.sent.size(), arrived ? 0u : 1u);
     EXPECT_EQ(rig.phase_of("a"), "serving");
   }
+}
+
+TEST(HotloadMending, WhatAnEarlierOrderLeftIsNoAnswerToOneThatIsNotOutYet) {
+  Rig rig(2);
+  rig.fleets[Rig::deployment()].replays_chain = true;
+  rig.config.ready_fraction = 0.5;
+  rig.serve("a");
+  ASSERT_TRUE(rig.publish("b", "a").ok());
+  rig.pass();
+  rig.fail("r0", "b");
+  // The way to "b" again, all of it: what r0 shows is still of the first time.
+  for (int i = 0; i < 40 && rig.due().empty(); ++i) {
+    rig.now += rig.config.poll_interval;
+    rig.work();
+    rig.poll();
+    rig.decide();
+  }
+  ASSERT_EQ(rig.due().size(), 1u);
+  ASSERT_EQ(rig.due().front().target(), Identity("b"));
+  rig.now += rig.config.poll_interval;
+  rig.poll();
+  rig.decide();
+  EXPECT_EQ(rig.replica("r0").phase, WeightsPhase::loading);
+  ASSERT_EQ(rig.due().size(), 1u) << "it is not taken back, and nobody is told two things at a time";
+  rig.passes(6);
+  EXPECT_EQ(rig.engine("r0").weights, (std::vector<Identity>{Identity("a"), Identity("b")}));
+}
+
+TEST(HotloadMending, AClockThatWentBackWhileTheDaemonWasDownHoldsNobodyUp) {
+  Rig rig(1);
+  rig.serve("a");
+  ASSERT_TRUE(rig.publish("b", "a").ok());
+  rig.pass();
+  rig.engine("r0").stubborn = true;
+  rig.now -= std::chrono::hours(1);
+  rig.take(recovered(std::move(rig.state), rig.now));
+  rig.now += rig.config.load_timeout;
+  rig.pass();
+  EXPECT_EQ(rig.replica("r0").phase, WeightsPhase::failed) << "its time is over, and not an hour later";
+  EXPECT_EQ(rig.phase_of("b"), "failed");
 }
 
 TEST(HotloadMending, ACrashDuringALoadRepeatsNothing) {

@@ -131,6 +131,17 @@ TEST(Need, TheOwnersWishNeverLowersTheNeed) {
   EXPECT_EQ(decide_on(seen, config).deployments.at(kChat).need, Replicas{4});
 }
 
+TEST(Need, AWishFromTomorrowIsUnknown) {
+  Config config = small_config();
+  config.services[0].owner = Owner::external;
+  Seen seen(100);
+  seen.chat(8).replica("c1", kChat).replicas("r", kRl, 7);
+  seen.workload().asked = Sample<Replicas>{{4}, at_second(86'400)};
+  const Decision d = decide_on(seen, config);
+  EXPECT_FALSE(says(d, "need.asked")) << story(d);
+  EXPECT_TRUE(says(d, "freshness.ahead")) << story(d);
+}
+
 TEST(Need, StaleAdviceIsNone) {
   Config config = small_config();
   config.services[0].capacity = std::make_shared<ExecCapacity>();

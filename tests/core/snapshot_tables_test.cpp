@@ -73,7 +73,7 @@ TEST(WeightsTable, EveryPairIsWrittenDown) {
       {{__LINE__, unknown, {base, serving, loading, unknown, unknown, failed, unknown, unknown, unknown, left}},
        {__LINE__, base, {base, serving, loading, base, base, base, base, unknown, unknown, left}},
        {__LINE__, loading, {loading, serving, loading, loading, unknown, failed, failed, unknown, loading, left}},
-       {__LINE__, serving, {base, serving, loading, loading, serving, serving, serving, unknown, unknown, left}},
+       {__LINE__, serving, {base, serving, loading, loading, serving, failed, serving, unknown, unknown, left}},
        {__LINE__, failed, {failed, failed, loading, failed, failed, failed, failed, unknown, failed, left}},
        {__LINE__, left, {left, left, left, left, left, left, left, left, left, left}}},
       6, 10);

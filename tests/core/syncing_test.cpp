@@ -71,7 +71,7 @@ TEST(Syncing, GrowthWaitsForALoadAndAReclaimDoesNot) {
   for (int i = 0; i < 60; ++i) trial.tick();
   const int before = trial.serving();
   Observation seen = observe(trial.world, 60, trial.now, true);
-  seen.busy.insert(kRl);
+  seen.loading.insert(kRl);
   const Decision reclaim = decide(seen, trial.state, trial.config, trial.now + trial.config.tick);
   bool drains = false;
   for (const Action& action : reclaim.plan.actions) {

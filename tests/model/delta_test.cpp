@@ -67,6 +67,7 @@ Observation random_observation(std::mt19937& random) {
     if (number(3) > 0) loads = Sample<ReplicaLoads>{{{ReplicaId("r1"), number(3) / 7.0}}, out.at};
   }
   if (number(3) > 0) out.busy.insert(DeploymentId("rl@p"));
+  if (number(3) > 0) out.loading.insert(DeploymentId("rl@p"));
   if (number(3) > 0) out.current[JobId("rl")].insert(ReplicaId("r" + std::to_string(number(2))));
   return out;
 }

@@ -37,6 +37,7 @@ TEST(Json, AnObservationSurvivesTheWayThere) {
   seen.raw().loads[kRl] = Sample<ReplicaLoads>{{{ReplicaId("r-1"), 3}, {ReplicaId("r-2"), 0.5}}, seen.now()};
   seen.raw().loads[DeploymentId("other@p")] = Missing{"no answer in time", seen.now()};
   seen.raw().busy.insert(kRl);
+  seen.raw().loading.insert(kRl);
   const Observation before = seen.get();
   const auto back = observation_from(json::parse(to_json(before).dump()));
   ASSERT_TRUE(back.ok()) << back.error().what;

@@ -76,7 +76,7 @@ TEST(ControlLoop, AStartIsDroppedWhenALoadBeganWhileItWasDecided) {
   const auto weights = [&](Observation& seen) {
     if (rig.ledger.recorded.size() == known) return;
     known = rig.ledger.recorded.size();
-    seen.busy.insert(kRl);
+    seen.loading.insert(kRl);
   };
   ControlLoop loop{rig.io.get_executor(),
                    {rig.clock, rig.ledger, rig.observer, rig.actuator, rig.listener, [&rig] { return rig.config; },

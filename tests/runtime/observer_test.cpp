@@ -1,4 +1,7 @@
 // The observer with fakes under a virtual clock: who is asked, when, and what becomes of an answer.
+#include <limits>
+
+#include "daemon/model/json.hpp"
 #include "tests/runtime/loop_rig.hpp"
 
 namespace ebb::testing {
@@ -173,6 +176,25 @@ TEST(Observer, ReplicasOfAJobThatHangHoldUpNothing) {
   EXPECT_GE(rig.listener.observations, looks + 59);
   EXPECT_TRUE(rig.listener.last_seen.workloads.at(kChat).signals.at("in_flight").value.known());
   EXPECT_EQ(rig.seen().sample()->taken_at, last_word) << "as old as it is";
+}
+
+TEST(Observer, WhatIsNoNumberIsMissingAndHidesNoOtherSource) {
+  Rig rig;
+  rig.start();
+  rig.run(60);
+  rig.source->in_flight = std::numeric_limits<double>::infinity();
+  rig.run(10);
+  const Reading<double>& odd = rig.listener.last_seen.workloads.at(kChat).signals.at("in_flight").value;
+  ASSERT_NE(odd.missing(), nullptr);
+  EXPECT_EQ(odd.missing()->why, "not a number");
+  const Result<Observation> recorded = observation_from(to_json(rig.listener.last_seen));
+  ASSERT_TRUE(recorded.ok()) << recorded.error().what;
+  EXPECT_EQ(*recorded, rig.listener.last_seen);
+  auto wiring = std::make_shared<Wiring>(*rig.wiring);
+  wiring->sources[kChat].push_back(std::make_shared<SaidSource>(rig.clock));
+  rig.wiring = wiring;
+  rig.run(10);
+  EXPECT_EQ(rig.listener.last_seen.workloads.at(kChat).signals.at("in_flight").value.value(), 8);
 }
 
 TEST(Observer, OfTwoSourcesTheLargerValueCountsAndEitherMayBeMissing) {

@@ -67,6 +67,11 @@ void Judge::overridden(OverrideKind kind, bool set, TimePoint until_wall) {
   word = set ? std::optional(until_wall) : std::nullopt;
 }
 
+void Judge::reloaded(int headroom) {
+  headroom_ = std::min(headroom_, headroom);
+  headroom_next_ = headroom;
+}
+
 int Judge::reserve() const {
   int chat = 1;
   if (truth_.chat == ReadFault::none) chat = needed_for(truth_.load);
@@ -74,7 +79,7 @@ int Judge::reserve() const {
   chat = std::max(chat, truth_.held(false));
   const bool external_known = truth_.ext == ReadFault::none || truth_.ext == ReadFault::partial;
   const int external = external_known ? std::max(truth_.ext_wants, truth_.ext_held) : 0;
-  return chat + external + headroom;
+  return chat + external + headroom_;
 }
 
 void Judge::decided(const Observation& seen, const Decision& decision, TimePoint steady) {
@@ -96,6 +101,7 @@ void Judge::decided(const Observation& seen, const Decision& decision, TimePoint
     if (lease.phase == LeasePhase::serving && lease.deployment == DeploymentId("rl@pool")) serving_.insert(id);
   }
   judge_endings(seen, decision, steady);
+  headroom_ = headroom_next_;
   if (!violation_.empty() && story_.empty()) tell(decision);
 }
 
@@ -169,7 +175,8 @@ void Judge::judge_production(const Observation& seen, const Decision& decision, 
   if (truth_.fleet != ReadFault::none) return;
   const Sample<double>* load = load_of(workload(seen, "chat@pool"));
   const bool partly = truth_.chat == ReadFault::partial;
-  const bool known = load != nullptr && !partly && seen.at - load->taken_at <= config_.stale_after;
+  const bool known =
+      load != nullptr && !partly && truth_.chat != ReadFault::lying && seen.at - load->taken_at <= config_.stale_after;
   int leaving = 0, started = 0;
   for (const Action& action : decision.plan.actions) {
     if (action.deployment != chat) continue;
@@ -185,7 +192,10 @@ void Judge::judge_production(const Observation& seen, const Decision& decision, 
   }
   int active = 0;
   for (const auto& [id, body] : truth_.bodies) active += !body.rl && is_active(body.phase) ? 1 : 0;
-  if (leaving > 0 && !known) say("production is drained by " + std::to_string(leaving) + " while its load is unknown");
+  // What is beyond its bounds is not its load's.
+  const bool beyond = active - leaving >= config_.services.front().deployments.front().max.count;
+  if (leaving > 0 && !known && !beyond)
+    say("production is drained by " + std::to_string(leaving) + " while its load is unknown");
   const int need = known ? needed_for(static_cast<int>(load->value)) : 0;
   if (leaving > 0 && active - leaving < need)
     say("production is drained below its need:" + number("active", active) + number("leaving", leaving) +

@@ -32,6 +32,8 @@ class Judge {
   void daemon_ended() { fleet_was_read_ = false; }
   /// An operator's word that is in force from now until then; false: taken back.
   void overridden(OverrideKind kind, bool set, TimePoint until_wall);
+  /// Another configuration is in force; a decision under way may hold the one before.
+  void reloaded(int headroom);
   void say(const std::string& what);
 
   [[nodiscard]] const std::string& violation() const { return violation_; }
@@ -43,7 +45,6 @@ class Judge {
 
   const SimLedger* ledger = nullptr;
   bool ledger_works = true;
-  int headroom = 0;  ///< of the config in force; reloads change it
 
  private:
   /// GPUs that production must have at least, by what was readable, or by what it held.
@@ -62,6 +63,7 @@ class Judge {
   std::string violation_, story_;
   void tell(const Decision& decision);
   std::uint64_t decisions_ = 0;
+  int headroom_ = 0, headroom_next_ = 0;  ///< of this decision, and of those after it
   TimePoint started_{};
   TimePoint fleet_read_since_{}, chat_known_at_{};
   bool fleet_was_read_ = false;

@@ -151,7 +151,7 @@ class Process final : public LoopListener {
     const auto standing = coordinator_.standing(JobId("rl"));
     if (!standing) return;
     seen.current[JobId("rl")] = standing->current;
-    seen.busy.insert(standing->loading.begin(), standing->loading.end());
+    seen.loading.insert(standing->loading.begin(), standing->loading.end());
     weights_.standing(standing->current);
   }
   [[nodiscard]] JobFleet fleet_of(const JobConfig& job) const {

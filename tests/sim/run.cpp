@@ -20,6 +20,8 @@ constexpr int kMinutesADay = 1'440;
 // Healed: longer than the longest override, cooldown, back-off and blindness together.
 constexpr int kHealMinutes = 180;
 constexpr int kRestMinutes = 5;
+// From a start to a first look at the fleets.
+constexpr int kRestartHandlers = 40;
 // A trainer's pace, and when its last word falls: with time to be said again twice.
 constexpr double kPublishes = 0.03;
 constexpr int kTrainsUntil = 100;
@@ -173,14 +175,20 @@ class Run {
                                                    : SQLITE_IOERR_WRITE;
     }
     if (chance(random_, 0.003)) say_override();
-    if (chance(random_, 0.003)) reload();
+    const TimePoint until = steady_.now() + kMinute;
+    // What happens after so many handlers happens between any two steps of the loop.
+    const auto steps = static_cast<std::uint64_t>(between(random_, 0, minutes_handlers_));
     if (chance(random_, engines_.is_signalled() ? 0.2 : 0.004)) {
-      // After so many handlers the power goes off: between any two steps of the loop.
-      const auto steps = static_cast<std::uint64_t>(between(random_, 0, 300));
-      if (!steady_.run_steps(process_->io, steady_.now() + kMinute, steps)) crash();
+      if (!steady_.run_steps(process_->io, until, steps)) crash();
       return;
     }
-    pass(kMinute);
+    if (chance(random_, 0.006) && !steady_.run_steps(process_->io, until, steps)) {
+      reload();
+      steady_.run_until(process_->io, until);
+      return;
+    }
+    steady_.run_until(process_->io, until);
+    minutes_handlers_ = static_cast<int>(std::min<std::uint64_t>(steady_.handlers(), 1'000));
   }
 
   void say_override() {
@@ -205,7 +213,8 @@ class Run {
   }
 
   void reload() {
-    judge_.headroom = knobs_.headroom = chance(random_, 0.5) ? 0 : 1;
+    knobs_.headroom = chance(random_, 0.5) ? 0 : 1;
+    judge_.reloaded(knobs_.headroom);
     knobs_.on_policy = chance(random_, 0.5);
     knobs_.waves = chance(random_, 0.3);
     config_ = config_with(knobs_);
@@ -241,7 +250,15 @@ class Run {
     if (forgotten.ok() && !forgotten->empty()) judge_.say("I9: a confirmed record is gone: " + *forgotten);
     process_ = std::make_unique<Process>(clock_, ledger_, world_, engines_, judge_, weights_, config_);
     // The world changes half-way between two ticks: what one reads is then of one moment.
-    pass(kMinute / 2);
+    const TimePoint until = steady_.now() + kMinute / 2;
+    const bool again = chance(random_, 0.2);
+    const auto steps = static_cast<std::uint64_t>(between(random_, 0, kRestartHandlers));
+    // It may end once more before it has come back to itself.
+    if (again && !steady_.run_steps(process_->io, until, steps)) {
+      crash();
+      return;
+    }
+    steady_.run_until(process_->io, until);
   }
 
   void end() {
@@ -255,7 +272,8 @@ class Run {
     world_.heal();
     engines_.heal();
     trainer_.heal();
-    judge_.headroom = knobs_.headroom = 0;
+    knobs_.headroom = 0;
+    judge_.reloaded(0);
     config_ = config_with(knobs_);
   }
 
@@ -316,6 +334,7 @@ class Run {
   Trainer trainer_{clock_, random_, engines_, weights_};
   std::unique_ptr<Process> process_;
   int crashes_ = 0;
+  int minutes_handlers_ = 300;  ///< that the last whole minute took
 };
 
 }  // namespace

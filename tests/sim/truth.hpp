@@ -7,8 +7,8 @@
 
 namespace ebb::sim {
 
-/// What may be wrong with a read. Each lasts for some ticks.
-enum class ReadFault { none, down, slow, stale, partial };
+/// What may be wrong with a read. Each lasts for some ticks. A liar tells no numbers, or of the future.
+enum class ReadFault { none, down, slow, stale, partial, lying };
 
 struct Body {
   DeploymentId deployment;

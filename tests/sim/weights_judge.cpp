@@ -27,6 +27,7 @@ bool tells() { return spdlog::should_log(spdlog::level::info); }
 
 void WeightsJudge::daemon_started() {
   forget_what_is_over();
+  rebase();
   started_ = clock_.steady();
   fleet_read_ = false;
 }
@@ -35,8 +36,19 @@ void WeightsJudge::forget_what_is_over() {
   std::erase_if(open_, [&](const auto& entry) { return !is_open(entry.first); });
 }
 
+void WeightsJudge::rebase() {
+  const Duration back = ended_ - clock_.now();
+  if (back <= Duration{0}) return;
+  for (auto& [order, at] : given_) at -= back;
+  for (auto& [id, open] : open_) open.until -= back;
+  for (auto& [id, all] : absent_) {
+    for (auto& [name, since] : all) since -= back;
+  }
+}
+
 void WeightsJudge::daemon_ended() {
   forget_what_is_over();
+  ended_ = clock_.now();
   believed_ = durable_;
   told_.clear();
   shown_leaving_.clear();
@@ -256,7 +268,8 @@ void WeightsJudge::arrived(const LoadOrder& order) {
     const auto engine = site.engines.find(name);
     if (engine == site.engines.end()) continue;
     open.left[name] = std::to_string(engine->second.process);
-    signalled_[order.id][name] = engine->second.process;
+    // Once a load of what it held already is over, nothing shows that there was one.
+    if (engine->second.held != order.target()) signalled_[order.id][name] = engine->second.process;
   }
   open_[order.deployment] = std::move(open);
 }
@@ -299,6 +312,20 @@ void WeightsJudge::decided(const Observation& seen, const Decision& decision) {
         " replicas with weights");
 }
 
+bool WeightsJudge::is_recorded_as_current(const ReplicaId& name) const {
+  if (!last_) return false;
+  for (const auto& [id, deployment] : last_->deployments) {
+    const auto replica = deployment.replicas.find(name);
+    if (replica == deployment.replicas.end()) continue;
+    const WeightsPhase phase = replica->second.phase;
+    return replica->second.ready &&
+           (phase == WeightsPhase::serving || phase == WeightsPhase::loading ||
+            (phase == WeightsPhase::failed && sites_->at(id).can.keeps_old_on_error)) &&
+           durable_.admissible(replica->second.loaded, job_.snapshots.max_versions_behind);
+  }
+  return false;
+}
+
 void WeightsJudge::standing(const std::set<ReplicaId>& current) {
   for (const ReplicaId& name : current) {
     const Shown* shown = nullptr;
@@ -310,6 +337,8 @@ void WeightsJudge::standing(const std::set<ReplicaId>& current) {
       const auto there = sites_->at(id).engines.find(name);
       if (there != sites_->at(id).engines.end()) engine = &there->second;
     }
+    // Before its first look a life goes by what the last one has recorded.
+    if (shown != nullptr && shown->at <= started_ && is_recorded_as_current(name)) continue;
     // It was shown a moment ago, and other deployments have not answered yet.
     if (shown != nullptr && clock_.steady() - shown->at < kLookTakes) continue;
     if (shown == nullptr || !shown->ready ||

@@ -99,6 +99,8 @@ class WeightsJudge {
 
   /// Somebody who took the order before could still say so.
   [[nodiscard]] bool is_remembered(const LoadOrder& order, const Site& site) const;
+  /// The ledger says that it may serve; the whole truth for a life that has not looked yet.
+  [[nodiscard]] bool is_recorded_as_current(const ReplicaId& name) const;
   void check_member(const LoadOrder& order, const Site& site, const ReplicaId& name);
   void close_over(const DeploymentId& id, const HotloadSeen& page);
   /// Who leaves is at no order any more, whatever was shown of it.
@@ -107,6 +109,8 @@ class WeightsJudge {
   [[nodiscard]] bool is_open(const DeploymentId& id) const;
   /// What is over by the time of a life stays over, whatever the next one takes the time to be.
   void forget_what_is_over();
+  /// A wall clock that went back while nobody looked takes along what was timed by it, as the daemon does it.
+  void rebase();
   [[nodiscard]] int limit() const;
   void say(const std::string& what) { judge_.say(what); }
 
@@ -129,7 +133,8 @@ class WeightsJudge {
   std::map<Identity, Publication> words_;
   std::set<ReplicaId> told_, shown_leaving_;  ///< who leaves, as the daemon must know
   bool fleet_read_ = false;
-  TimePoint started_{};
+  TimePoint started_{};  ///< steady
+  TimePoint ended_{};    ///< the last life, wall
   std::uint64_t records_ = 0;
   std::uint64_t accepted_ = 0;
 };

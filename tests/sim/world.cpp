@@ -1,6 +1,8 @@
 #include "tests/sim/world.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 
 #include "tests/sim/engines.hpp"
 
@@ -8,9 +10,11 @@ namespace ebb::sim {
 namespace {
 
 const DeploymentId kChat("chat@pool");
+const DeploymentId kRl("rl@pool");
 constexpr Duration kStartUp{90'000};
 constexpr Duration kDrain{45'000};
 constexpr Duration kStale{600'000};
+constexpr Duration kAhead{600'000};   // of a liar
 constexpr Duration kTooLate{90'000};  // of a read: the next round comes before
 constexpr int kPerReplica = 8;        // requests in flight, the policy's target
 
@@ -27,12 +31,12 @@ Error error_of(ErrorCode code, const char* what, bool retryable) {
 World::World(const Config& config, SteppedClock& clock, Random& random, Judge& judge)
     : config_(config), clock_(clock), random_(random), judge_(judge) {}
 
-void World::draw(ReadFault& fault, bool partial) {
+void World::draw(ReadFault& fault, ReadFault last) {
   if (fault != ReadFault::none) {
     // Most faults pass within minutes; some outlast `blind_after`.
     if (chance(random_, 0.15)) fault = ReadFault::none;
   } else if (chance(random_, 0.02)) {
-    fault = static_cast<ReadFault>(between(random_, 1, partial ? 4 : 2));
+    fault = static_cast<ReadFault>(between(random_, 1, static_cast<int>(last)));
   }
 }
 
@@ -41,13 +45,31 @@ void World::pass_minute() {
   truth_.load = std::clamp(truth_.load + between(random_, -3, 3), 0, 6 * kPerReplica);
   if (chance(random_, 0.03)) truth_.ext_wants = between(random_, 0, 3);
   if (!faults_on_) return;
-  draw(truth_.fleet, false);
-  draw(truth_.chat, true);
-  draw(truth_.ext, true);
+  draw(truth_.fleet, ReadFault::slow);
+  draw(truth_.chat, ReadFault::lying);
+  draw(truth_.ext, ReadFault::lying);
+  if (chance(random_, 0.003)) meddle();
   for (auto& [id, body] : truth_.bodies) {
     if (body.phase == ReplicaPhase::gone || !chance(random_, 0.001)) continue;
     body.failed = body.phase != ReplicaPhase::draining;
     enter(body, ReplicaPhase::gone);
+  }
+}
+
+void World::meddle() {
+  const TimePoint now = clock_.steady();
+  if (chance(random_, 0.5)) {
+    if (truth_.bodies.empty()) return;
+    const auto at = std::next(truth_.bodies.begin(), between(random_, 0, static_cast<int>(truth_.bodies.size()) - 1));
+    end(at->first, false);
+  } else if (free() > 0) {
+    Body body;
+    body.rl = chance(random_, 0.5);
+    body.deployment = body.rl ? kRl : kChat;
+    body.since = body.started_at = clock_.now();
+    body.ready_at = now + kStartUp;
+    body.renewed_at = now;
+    truth_.bodies[ReplicaId("foreign-" + std::to_string(++foreign_))] = std::move(body);
   }
 }
 
@@ -207,7 +229,15 @@ awaitable<WorkloadSeen> World::sample(bool external) {
   const double part = fault == ReadFault::partial ? 0.5 : 1;
   Sample<double> load;
   load.value = (external ? truth_.ext_wants : truth_.load) * part;
-  const TimePoint taken_at = fault == ReadFault::stale ? now - kStale : now;
+  TimePoint taken_at = fault == ReadFault::stale ? now - kStale : now;
+  if (fault == ReadFault::lying) {
+    static constexpr double kNoNumbers[] = {std::numeric_limits<double>::quiet_NaN(),
+                                            std::numeric_limits<double>::infinity(),
+                                            -std::numeric_limits<double>::infinity()};
+    const int drawn = between(random_, 0, 3);
+    load.value = drawn < 3 ? kNoNumbers[drawn] : 0;
+    if (drawn == 3) taken_at = now + kAhead;
+  }
   load.taken_at = taken_at;
   out.signals["in_flight"].value = load;
   out.expected = 2;

@@ -68,7 +68,9 @@ class World {
   Fleet::Applied take(const Action& action);
   void start(const Action& action, const ReplicaId& id, Fleet::Applied& out);
   void end(const ReplicaId& id, bool evict);
-  void draw(ReadFault& fault, bool partial);
+  void draw(ReadFault& fault, ReadFault last);
+  /// Somebody else starts a replica in our fleet, or drains one.
+  void meddle();
   [[nodiscard]] int free() const;
 
   const Config& config_;
@@ -79,6 +81,7 @@ class World {
   Engines* engines_ = nullptr;
   bool faults_on_ = true;
   std::set<ReplicaId> ever_;  ///< names that were used
+  int foreign_ = 0;           ///< replicas that somebody else has started
 };
 
 }  // namespace ebb::sim

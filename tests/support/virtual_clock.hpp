@@ -40,6 +40,7 @@ class VirtualClock final : public Clock {
   /// Runs what is ready, then jumps from sleeper to sleeper up to and including `until`. Returns how many it woke.
   std::size_t run_until(boost::asio::io_context& io, TimePoint until) {
     std::size_t woken = 0;
+    handlers_ = 0;
     for (settle(io); !sleepers_.empty() && sleepers_.begin()->first.first <= until; settle(io)) {
       wake_first();
       ++woken;
@@ -59,6 +60,8 @@ class VirtualClock final : public Clock {
     if (now_ < until) now_ = until;
     return true;
   }
+  /// How many handlers the last `run_until` ran.
+  [[nodiscard]] std::uint64_t handlers() const { return handlers_; }
   /// Time passes while nobody sleeps: between two runs of a daemon.
   void skip(Duration span) { now_ += span; }
   std::size_t run_for(boost::asio::io_context& io, Duration span) { return run_until(io, now_ + span); }
@@ -92,13 +95,14 @@ class VirtualClock final : public Clock {
   }
 
   /// Until nothing is ready.
-  static void settle(boost::asio::io_context& io) {
+  void settle(boost::asio::io_context& io) {
     io.restart();
-    io.poll();
+    handlers_ += io.poll();
   }
 
   TimePoint now_;
   std::uint64_t sequence_ = 0;
+  std::uint64_t handlers_ = 0;
   std::map<Key, Sleeper*> sleepers_;
 };
 
