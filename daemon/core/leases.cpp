@@ -70,12 +70,13 @@ std::vector<Candidate> candidates_of(Draft& draft, const Input& in, const Site& 
   return out;
 }
 
-/// Production has no victim policy: whoever serves nobody yet goes first, then the youngest.
+/// Production has no victim policy: who is not ready yet goes first, then the youngest.
 std::vector<Candidate> production_order(std::vector<Candidate> candidates) {
   std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-    const bool a_serves = a.phase == LeasePhase::serving;
-    const bool b_serves = b.phase == LeasePhase::serving;
-    return std::tuple(a_serves, b.started_at, b.replica) < std::tuple(b_serves, a.started_at, a.replica);
+    // One that was ready for the first time a moment ago is not called serving yet, and answers all the same.
+    const bool a_answers = a.phase != LeasePhase::starting;
+    const bool b_answers = b.phase != LeasePhase::starting;
+    return std::tuple(a_answers, b.started_at, b.replica) < std::tuple(b_answers, a.started_at, a.replica);
   });
   return candidates;
 }

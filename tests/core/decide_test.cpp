@@ -314,6 +314,22 @@ TEST(Decide, AnOrderThatIsNotAnsweredYetKeepsItsGpus) {
   EXPECT_EQ(waiting.next.leases.size(), 8U);
 }
 
+TEST(Decide, ProductionThatWasJustFoundReadyStaysAndAStartThatIsNotSeenGoes) {
+  const Config config = small_config();
+  const Decision starts = decide_on(Seen(100).chat(16).replica("c1", kChat), config);
+  ASSERT_EQ(count_of(starts, ActionKind::start, kChat), 1) << story(starts);
+  // Somebody else has started one meanwhile, and ours has not appeared.
+  Observation seen = Seen(110).chat(16).replicas("c", kChat, 2).get();
+  for (ReplicaSeen& replica : seen.fleets.begin()->second.sample()->value.replicas)
+    replica.since = replica.started_at = at_second(105);
+  const Decision d = decide(seen, starts.next, config, at_second(110));
+  ASSERT_EQ(count_of(d, ActionKind::drain, kChat), 1) << story(d);
+  for (const Action& action : d.plan.actions) {
+    if (action.deployment != kChat) continue;
+    EXPECT_EQ(action.replicas.front().value.find("chat@p-"), 0U) << "ours, of the tick before: " << story(d);
+  }
+}
+
 TEST(Decide, FoundReplicasAreAdopted) {
   const Decision d = decide_on(Seen(100).chat(8).replica("c1", kChat).replicas("old", kRl, 2), small_config());
   EXPECT_TRUE(says(d, "leases.adopted"));
