@@ -135,6 +135,13 @@ void Judge::observed(const Observation& seen, const Truth& truth, TimePoint stea
     truth_.ext_wants = ext->asked.value().count;
     truth_.ext_held = ext->held.value().count;
   }
+  const Sample<FleetSeen>* fleet = seen.fleets.begin()->second.sample();
+  if (truth_.fleet == ReadFault::none && earlier(fleet)) {
+    std::map<ReplicaId, ReplicaPhase> shown;
+    for (const ReplicaSeen& replica : fleet->value.replicas) shown[replica.id] = replica.phase;
+    std::erase_if(truth_.bodies, [&](const auto& entry) { return !shown.contains(entry.first); });
+    for (auto& [id, body] : truth_.bodies) body.phase = shown.at(id);
+  }
   const bool read = truth_.fleet == ReadFault::none;
   if (read && !fleet_was_read_) fleet_read_since_ = steady;
   fleet_was_read_ = read;
