@@ -2,6 +2,8 @@
 // leases.
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <string>
 
 #include "daemon/core/draft.hpp"
 #include "daemon/core/lease_table.hpp"
@@ -9,24 +11,34 @@
 namespace ebb {
 namespace {
 
+/// Why a sample that old is not known; nothing: it is in time. One from tomorrow would be fresh for a day.
+std::optional<Missing> out_of_time(TimePoint taken_at, const std::string& name, Draft& draft, const Input& in,
+                                   const DeploymentId& id) {
+  const Duration limit = in.config.stale_after;
+  const Duration age = in.now - taken_at;
+  if (age > limit) {
+    draft.say(Stage::freshness, "freshness.stale", id.value, {{"signal", name}, {"age", age}, {"limit", limit}});
+    return Missing{"stale", taken_at};
+  }
+  if (age < -limit) {
+    draft.say(Stage::freshness, "freshness.ahead", id.value, {{"signal", name}, {"age", -age}, {"limit", limit}});
+    return Missing{"from the future", in.now};
+  }
+  return std::nullopt;
+}
+
 /// A signal that is too old, or that not every replica took part in, is not known; its value remains a lower bound
 /// only where it is fresh.
 WorkloadSeen freshened(WorkloadSeen workload, Draft& draft, const Input& in, const DeploymentId& id) {
-  const Duration limit = in.config.stale_after;
   for (auto& [name, signal] : workload.signals) {
     // Compared with anything it would pass for no load at all.
     if (signal.at_least && !std::isfinite(*signal.at_least)) signal.at_least.reset();
     const Sample<double>* sample = signal.value.sample();
     if (sample == nullptr) continue;
-    const Duration age = in.now - sample->taken_at;
     if (!std::isfinite(sample->value)) {
       signal = {Missing{"not a number", sample->taken_at}, std::nullopt};
-    } else if (age < -limit) {  // from tomorrow it would be fresh for a day
-      draft.say(Stage::freshness, "freshness.ahead", id.value, {{"signal", name}, {"age", -age}, {"limit", limit}});
-      signal = {Missing{"from the future", in.now}, std::nullopt};
-    } else if (age > limit) {
-      draft.say(Stage::freshness, "freshness.stale", id.value, {{"signal", name}, {"age", age}, {"limit", limit}});
-      signal = {Missing{"stale", sample->taken_at}, std::nullopt};
+    } else if (auto missing = out_of_time(sample->taken_at, name, draft, in, id)) {
+      signal = {*std::move(missing), std::nullopt};
     } else if (workload.reported < workload.expected) {
       // Idle must be proven: the silent replica may be the busy one.
       signal.at_least = sample->value;
@@ -37,14 +49,7 @@ WorkloadSeen freshened(WorkloadSeen workload, Draft& draft, const Input& in, con
   }
   const auto in_time = [&](auto& reading, const char* name) {
     if (!reading.known()) return;
-    const TimePoint taken_at = reading.sample()->taken_at;
-    const Duration age = in.now - taken_at;
-    if (age > limit) {
-      reading = Missing{"stale", taken_at};
-    } else if (age < -limit) {
-      draft.say(Stage::freshness, "freshness.ahead", id.value, {{"signal", name}, {"age", -age}, {"limit", limit}});
-      reading = Missing{"from the future", in.now};
-    }
+    if (auto missing = out_of_time(reading.sample()->taken_at, name, draft, in, id)) reading = *std::move(missing);
   };
   in_time(workload.advice, "advice");
   in_time(workload.asked, "asked");

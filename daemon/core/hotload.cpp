@@ -22,7 +22,11 @@ enum class Told { no, sent, taken };
 /// A page that was asked for before the order was answered tells of what was there before the load.
 Told told_before(const HotLoad& load, TimePoint asked_at) {
   if (asked_at <= load.since) return Told::no;
-  return load.phase == LoadPhase::loading ? Told::taken : load.phase == LoadPhase::asking ? Told::sent : Told::no;
+  switch (load.phase) {
+    case LoadPhase::asking: return Told::sent;
+    case LoadPhase::loading: return Told::taken;
+    default: return Told::no;
+  }
 }
 
 /// The event that the report means for a replica in its phase; nothing: none.

@@ -20,7 +20,7 @@ MUTANTS = [
      "    if (M && sample == nullptr) { signal.value = Sample<double>{0, in.now}; continue; }\n"
      "    if (sample == nullptr) continue;"),
     ("stale_read_as_fresh", CORE + "freshness.cpp",
-     "} else if (age > limit) {", "} else if (!M && age > limit) {"),
+     "  if (age > limit) {", "  if (!M && age > limit) {"),
     ("partial_read_as_whole", CORE + "freshness.cpp",
      "} else if (workload.reported < workload.expected) {",
      "} else if (!M && workload.reported < workload.expected) {"),

@@ -21,7 +21,7 @@ const std::map<std::string, std::uint64_t> kRare{{"slow_start_replaced_past_the_
                                                  {"lost_replicas_not_counted", 84},
                                                  {"restart_begins_anew", 84},
                                                  {"records_not_synced", 84},
-                                                 {"chain_limit_ignored", 30},
+                                                 {"chain_limit_ignored", 91},
                                                  {"links_left_out_of_the_way", 1},
                                                  {"errors_of_failed_replicas_forgotten", 3},
                                                  {"paused_engines_forgotten_after_a_crash", 9},
