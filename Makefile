@@ -41,11 +41,11 @@ bench: ## measures what docs/benchmarks.md claims, on this machine
 	@$(MAKE) --no-print-directory compile PRESET=release
 	@python3 $(TOOLS)/run_benchmarks.py --build-dir build/release
 
-bench-policies: ## every policy on the traces in EBB_TRACES (QUICK=1: one seed; MINUTES=N: what fits in)
+bench-policies: ## every policy on the traces in EBB_TRACES (QUICK=1: one seed; MINUTES=N: what fits; ONTO=1: what lacks)
 	@$(INSTALL) build demo
 	@$(MAKE) --no-print-directory compile PRESET=release TARGETS=ebbd
 	@python3 $(TOOLS)/bench_policies.py --build-dir build/release $(if $(QUICK),--quick) \
-		$(if $(MINUTES),--minutes $(MINUTES))
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONTO),--onto)
 
 sim: deps ## SEEDS=N more simulated lives of the daemon under faults (DAYS each, from SEED on)
 	@$(MAKE) --no-print-directory compile PRESET=release TARGETS=ebb-sim

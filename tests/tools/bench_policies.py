@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Every capacity policy on real traces, each swept over its caution, compared at equal shortfall.
 
-    tests/tools/bench_policies.py --build-dir build/release [--quick] [--minutes N]
+    tests/tools/bench_policies.py --build-dir build/release [--quick] [--minutes N] [--onto]
 
 Reads the traces in EBB_TRACES (default ../shared/traces; without them it says so and does nothing), writes
 docs/policy-benchmark.md and, beside it, .json. `make bench-policies` builds first. The whole grid takes hours: every run
 is kept below the build directory, by ebbd, configuration, trace and seed, so that it can be ended and taken up again;
 --minutes ends it by itself. What was not measured is said in the document. --quick: one seed, without 16 and 256 GPUs.
+--onto takes over the seeds that docs/policy-benchmark.json has, whichever build measured them, and measures only the
+others. First it measures one trace of each owner again: a build that decides otherwise takes nothing over.
 
 Where production is somebody else's (owner: external) policies are compared by what they harvest at equal attributable
 shortfall; where Ebb scales it too (owner: ebb), at equal shortfall in full. Traces under four days are scored with
@@ -25,6 +27,7 @@ from dataclasses import dataclass
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BASE = os.path.join(ROOT, "config/examples/bench.yaml")
+DATA = os.path.join(ROOT, "docs/policy-benchmark.json")
 HEADROOMS = [0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2]
 OURS = "conformal"
 # name of the family -> (its policy, its option of caution, the values it is swept over, further options)
@@ -131,13 +134,20 @@ def span_s(trace):
 
 
 class Bench:
-    def __init__(self, build_dir, traces):
+    """The runs of one build, and what is taken over from the data of earlier ones (`earlier`, as in DATA)."""
+
+    def __init__(self, build_dir, traces, earlier=None):
         self.ebbd = os.path.join(build_dir, "bin/ebbd")
         self.kept = os.path.join(build_dir, "bench-policies")
         os.makedirs(self.kept, exist_ok=True)
         self.traces = {os.path.basename(path)[:-4]: path for path in traces}
         self.long = {name for name, path in self.traces.items() if span_s(path) >= FOUR_DAYS_S}
         self.build = self.digest(self.ebbd)
+        self.base = self.digest(BASE)
+        self.earlier = {} if earlier is None else earlier["cells"]
+        if earlier is not None and earlier["base"] != self.base:
+            raise SystemExit(f"{DATA} was measured with another {os.path.basename(BASE)} ({earlier['base']}): nothing of it "
+                             "can be taken over")
 
     @staticmethod
     def digest(path):
@@ -153,11 +163,51 @@ class Bench:
         return text, os.path.join(self.kept, f"{name}-{key[:20]}")
 
     def known(self, cell, name, seed):
-        path = self.place(cell, name, seed)[1] + ".json"
-        if not os.path.exists(path):
-            return None
-        with open(path) as file:
+        with open(self.place(cell, name, seed)[1] + ".json") as file:
             return json.load(file)["policies"]
+
+    def has_earlier(self, cell, name, seed):
+        return seed in self.earlier.get(key_of(cell, name), {"seeds": []})["seeds"]
+
+    def has(self, cell, name, seed):
+        return self.has_earlier(cell, name, seed) or os.path.exists(self.place(cell, name, seed)[1] + ".json")
+
+    def means(self, cell, name, seeds):
+        """Rows over these seeds, and the builds that measured them."""
+        taken = self.earlier.get(key_of(cell, name)) if self.has_earlier(cell, name, seeds[0]) else None
+        ours = [seed for seed in seeds if taken is None or seed not in taken["seeds"]]
+        rows = averaged([self.known(cell, name, seed) for seed in ours], cell.owner)
+        if taken is None:
+            return rows, [self.build]
+        if not set(taken["seeds"]) <= set(seeds):
+            raise SystemExit(f"{key_of(cell, name)}: seeds {taken['seeds']} were averaged, and only {seeds} are whole")
+        before = [dict(zip(COLUMNS, row)) for row in taken["rows"]]
+        if not ours:
+            return before, taken["builds"]
+        if [row["name"] for row in before] != [row["name"] for row in rows]:
+            raise SystemExit(f"{key_of(cell, name)} was measured with other policies: nothing of it can be taken over")
+        builds = taken["builds"] + [self.build] * (self.build not in taken["builds"])
+        return [weighted(a, len(taken["seeds"]), b, len(ours)) for a, b in zip(before, rows)], builds
+
+    def check_decides_alike(self):
+        """Measures the least of what is to be taken over again, for each owner; another outcome ends the program."""
+        for owner in SHORTFALL:
+            taken = [(cell, name) for cell in CELLS for name in self.traces_of(cell)
+                     if cell.owner == owner and name in self.long and key_of(cell, name) in self.earlier]
+            if not taken:
+                continue
+            cell, name = min(taken, key=lambda pair: len(self.earlier[key_of(*pair)]["seeds"]) * span_s(self.traces[pair[1]]))
+            there = self.earlier[key_of(cell, name)]
+            print(f"compared with {' and '.join(there['builds'])}: seeds {there['seeds']}, {key_of(cell, name)}", flush=True)
+            for seed in there["seeds"]:
+                self.measure_once(cell, name, seed)
+            here = averaged([self.known(cell, name, seed) for seed in there["seeds"]], owner)
+            if as_data(here) != there["rows"]:
+                raise SystemExit("this build decides otherwise: nothing can be taken over; without --onto all is measured anew")
+
+    def measure_once(self, cell, name, seed):
+        if not os.path.exists(self.place(cell, name, seed)[1] + ".json"):
+            self.measure(cell, name, seed)
 
     def measure(self, cell, name, seed):
         text, path = self.place(cell, name, seed)
@@ -188,6 +238,19 @@ def averaged(runs, owner):
             "actions_over_oracle": mean([p["scale_actions"] / max(p["oracle_scale_actions"], 1) for p in same]),
         })
     return rows
+
+
+def weighted(a, of_a, b, of_b):
+    """A row over the seeds of both."""
+    return {key: a[key] if key == "name" else (a[key] * of_a + b[key] * of_b) / (of_a + of_b) for key in COLUMNS}
+
+
+def as_data(rows):
+    return [[short(row[column]) for column in COLUMNS] for row in rows]
+
+
+def key_of(cell, name):
+    return f"{cell.title}, {name}"
 
 
 def family_of(row):
@@ -283,8 +346,8 @@ def aim(cell, by_trace):
     return lines + [""]
 
 
-def section(cell, by_trace, seeds):
-    lines = [f"## {cell.title}", "", f"Seeds {', '.join(map(str, seeds))}.", ""]
+def section(cell, by_trace, seeds, builds):
+    lines = [f"## {cell.title}", "", f"Seeds {', '.join(map(str, seeds))}; measured with {' and '.join(builds)}.", ""]
     lines += aim(cell, by_trace)
     lines += ["`conformal`, and by how many points it harvests more than the best setting of any comparator that misses no "
               "more on that very trace (`alone`: every comparator misses more at every setting):", ""]
@@ -312,28 +375,29 @@ def written(bench):
     sections, data, missing = [], {}, []
     for cell in CELLS:
         names = bench.traces_of(cell)
-        done = [seed for seed in SEEDS if all(bench.known(cell, name, seed) for name in names)]
+        done = [seed for seed in SEEDS if all(bench.has(cell, name, seed) for name in names)]
         if len(done) < len(SEEDS):
             rest = ", ".join(str(seed) for seed in SEEDS if seed not in done)
             missing.append(f"- {cell.title}: " + (f"seeds {rest}" if done else "nothing measured"))
         if not done:
             continue
-        by_trace = {name: averaged([bench.known(cell, name, seed) for seed in done], cell.owner) for name in names}
-        sections += section(cell, by_trace, done)
-        for name, rows in by_trace.items():
-            values = [[short(row[column]) for column in COLUMNS] for row in rows]
-            data[f"{cell.title}, {name}"] = {"seeds": done, "rows": values}
+        by_trace, builds = {}, []
+        for name in names:
+            by_trace[name], measured_by = bench.means(cell, name, done)
+            data[key_of(cell, name)] = {"seeds": done, "builds": measured_by, "rows": as_data(by_trace[name])}
+            builds += [build for build in measured_by if build not in builds]
+        sections += section(cell, by_trace, done, builds)
     if not sections:
         print("nothing is whole yet: docs/policy-benchmark.md stays as it is")
         return
     with open(os.path.join(ROOT, "tests/tools/policy_benchmark_head.md")) as file:
-        lines = [file.read().format(machine=machine(), build=bench.build, base=bench.digest(BASE))]
+        lines = [file.read().format(machine=machine(), base=bench.base)]
     if missing:
         lines += ["Missing from the whole grid:", "", *missing, ""]
     with open(os.path.join(ROOT, "docs/policy-benchmark.md"), "w") as file:
         file.write("\n".join(lines + sections))
-    with open(os.path.join(ROOT, "docs/policy-benchmark.json"), "w") as file:
-        json.dump({"columns": COLUMNS, "cells": data}, file, separators=(",", ":"), sort_keys=True)
+    with open(DATA, "w") as file:
+        json.dump({"base": bench.base, "columns": COLUMNS, "cells": data}, file, separators=(",", ":"), sort_keys=True)
         file.write("\n")
 
 
@@ -342,20 +406,26 @@ def main():
     parser.add_argument("--build-dir", required=True)
     parser.add_argument("--quick", action="store_true", help="one seed, without 16 and 256 GPUs")
     parser.add_argument("--minutes", type=float, default=None, help="begin nothing new after so long")
+    parser.add_argument("--onto", action="store_true", help="take over the seeds that docs/policy-benchmark.json has")
     options = parser.parse_args()
     traces = os.environ.get("EBB_TRACES", os.path.join(ROOT, "../shared/traces"))
     files = sorted(glob.glob(os.path.join(traces, "*.csv")))
     if not files:
         print(f"no traces in {traces}: set EBB_TRACES to a folder of CSV files (docs/backtest.md); nothing was measured")
         return 0
-    bench = Bench(options.build_dir, files)
+    earlier = None
+    if options.onto:
+        with open(DATA) as file:
+            earlier = json.load(file)
+    bench = Bench(options.build_dir, files, earlier)
+    bench.check_decides_alike()
     seeds = SEEDS[:1] if options.quick else SEEDS
     cells = [cell for cell in CELLS if not options.quick or cell.gpus in (64, 100)]
     began = time.monotonic()
     for seed in seeds:
         for cell in cells:
             for name in bench.traces_of(cell):
-                if bench.known(cell, name, seed):
+                if bench.has(cell, name, seed):
                     continue
                 if options.minutes is not None and time.monotonic() - began > 60 * options.minutes:
                     written(bench)
