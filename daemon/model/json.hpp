@@ -25,10 +25,11 @@ nlohmann::json to_json(const Step& step);
 nlohmann::json to_json(const Explanation& why);
 nlohmann::json to_json(const PoolSummary& pool);
 nlohmann::json to_json(const DeploymentSummary& deployment);
-/// Everything but `next`: tick, at, early, plan, why, pools, deployments, admission, alarms. Without sentences the
-/// steps lack their "text": it is rendered again when read.
-enum class Sentences { with, without };
-nlohmann::json to_json(const Decision& decision, Sentences sentences = Sentences::with);
+/// Everything but `next`: tick, at, early, plan, why, pools, deployments, admission, alarms.
+nlohmann::json to_json(const Decision& decision);
+/// The same as the text of a ledger's row, in which steps lack their "text": kept, sentences would be two thirds of the
+/// file, and they are rendered again when read.
+std::string decision_row(const Decision& decision);
 
 /// The way back. Errors are `malformed` and name the field.
 Result<Observation> observation_from(const nlohmann::json& json);

@@ -11,6 +11,11 @@ namespace ebb {
 /// or an answer; they become U+FFFD.
 std::string json_text(const nlohmann::json& value);
 
+/// The same onto the end of `out`: for what is written part by part.
+void append_json(std::string& out, const nlohmann::json& value);
+/// These words as a JSON string onto the end of `out`.
+void append_json_string(std::string& out, const std::string& words);
+
 /// The same for people: a line for each field, two spaces a level.
 std::string json_lines(const nlohmann::json& value);
 

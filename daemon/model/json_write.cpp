@@ -1,7 +1,10 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
+#include <variant>
 
 #include "daemon/model/json.hpp"
+#include "daemon/model/json_text.hpp"
 #include "daemon/model/json_words.hpp"
 
 namespace ebb {
@@ -247,9 +250,7 @@ json to_json(const Event& event) {
   return out;
 }
 
-namespace {
-
-json plain_json(const Step& step) {
+json to_json(const Step& step) {
   json args = json::array();
   for (const auto& [name, value] : step.args) args.push_back(json::array({name, arg_json(value)}));
   json out = json::object();
@@ -257,19 +258,6 @@ json plain_json(const Step& step) {
   out["rule"] = step.rule;
   out["subject"] = step.subject;
   out["args"] = std::move(args);
-  return out;
-}
-
-json plain_json(const Explanation& why) {
-  json out = json::array();
-  for (const Step& step : why) out.push_back(plain_json(step));
-  return out;
-}
-
-}  // namespace
-
-json to_json(const Step& step) {
-  json out = plain_json(step);
   out["text"] = to_sentence(step);
   return out;
 }
@@ -304,13 +292,14 @@ json to_json(const DeploymentSummary& deployment) {
   return out;
 }
 
-json to_json(const Decision& decision, Sentences sentences) {
+namespace {
+
+json all_but_why(const Decision& decision) {
   json out = json::object();
   out["tick"] = decision.tick;
   out["at"] = to_iso(decision.at);
   out["early"] = decision.early;
   out["plan"] = to_json(decision.plan);
-  out["why"] = sentences == Sentences::with ? to_json(decision.why) : plain_json(decision.why);
   out["pools"] = json::object();
   for (const auto& [id, pool] : decision.pools) out["pools"][id.value] = to_json(pool);
   out["deployments"] = json::object();
@@ -321,6 +310,53 @@ json to_json(const Decision& decision, Sentences sentences) {
   for (const Alarm& alarm : decision.alarms) {
     out["alarms"].push_back(json::object({{"rule", alarm.rule}, {"subject", alarm.subject}}));
   }
+  return out;
+}
+
+/// Half of what is recorded in a tick: written without building a document of it first.
+void append_row(std::string& out, const Step& step) {
+  char before = '[';
+  out += "{\"args\":";
+  for (const auto& [name, value] : step.args) {
+    out += std::exchange(before, ',');
+    out += '[';
+    append_json_string(out, name);
+    out += ',';
+    if (const auto* words = std::get_if<std::string>(&value))
+      append_json_string(out, *words);
+    else
+      append_json(out, arg_json(value));
+    out += ']';
+  }
+  out += before == '[' ? "[]" : "]";
+  out += ",\"rule\":";
+  append_json_string(out, step.rule);
+  out += ",\"stage\":";
+  append_json_string(out, to_string(step.stage));
+  out += ",\"subject\":";
+  append_json_string(out, step.subject);
+  out += '}';
+}
+
+}  // namespace
+
+json to_json(const Decision& decision) {
+  json out = all_but_why(decision);
+  out["why"] = to_json(decision.why);
+  return out;
+}
+
+std::string decision_row(const Decision& decision) {
+  std::string out = json_text(all_but_why(decision));
+  // Members stand in the order of their names: this one is the last.
+  out.back() = ',';
+  out += "\"why\":";
+  char before = '[';
+  for (const Step& step : decision.why) {
+    out += std::exchange(before, ',');
+    append_row(out, step);
+  }
+  out += before == '[' ? "[]}" : "]}";
   return out;
 }
 

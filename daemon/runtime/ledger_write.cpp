@@ -20,9 +20,6 @@ constexpr std::int64_t kBatch = 200;
 std::int64_t ms(TimePoint at) { return at.time_since_epoch().count(); }
 std::int64_t signed_of(std::uint64_t tick) { return static_cast<std::int64_t>(tick); }
 
-/// The sentences are rendered again when read; kept, they would be two thirds of the file.
-std::string text_of(const Decision& decision) { return json_text(to_json(decision, Sentences::without)); }
-
 Status done_or(const Result<std::int64_t>& changed) {
   if (!changed.ok()) return changed.error();
   return Done{};
@@ -105,7 +102,7 @@ Status TickWriter::insert(Database& db, const TickRecord& tick, const std::strin
       db.prepare("INSERT INTO decisions(tick, at_ms, early, build, actions, decision) VALUES(?,?,?,?,?,?)");
   if (!row.ok()) return row.error();
   row->bind(signed_of(decision.tick)).bind(ms(decision.at)).bind(std::int64_t{decision.early}).bind(build_);
-  row->bind(static_cast<std::int64_t>(decision.plan.actions.size())).bind_packed(text_of(decision));
+  row->bind(static_cast<std::int64_t>(decision.plan.actions.size())).bind_packed(decision_row(decision));
   if (Status done = done_or(row->run()); !done.ok()) return done;
 
   Result<Statement> inputs = db.prepare(

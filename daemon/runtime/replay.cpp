@@ -162,7 +162,7 @@ class Replay {
     Decision decision = decide(rows_.seen, rows_.before, config, at);
     decision.early = field<bool>(recorded, "early").value_or(false);  // said by the loop, which knows the cadence
     // Through text, as the record went: an error text of an engine may hold bytes that are no UTF-8.
-    const std::string now = json_text(to_json(decision, Sentences::without));
+    const std::string now = decision_row(decision);
     if (now == row.text(kDecision) && decision.next == rows_.after) {
       ++report_.same;
       return;

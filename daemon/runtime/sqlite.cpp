@@ -56,18 +56,14 @@ Error error_of(int sqlite_code, const std::string& message) {
 }  // namespace
 
 Statement::Statement(Statement&& other) noexcept
-    : db_(other.db_),
-      sql_(other.sql_),
-      handle_(std::exchange(other.handle_, nullptr)),
-      next_(other.next_),
-      bound_(other.bound_) {}
+    : db_(other.db_), handle_(std::exchange(other.handle_, nullptr)), next_(other.next_), bound_(other.bound_) {}
 
 Statement::~Statement() {
   if (handle_ == nullptr) return;
   sqlite3_reset(handle_);
   sqlite3_clear_bindings(handle_);
   // Two of the same text at once: one is kept.
-  if (!db_->idle_.emplace(sql_, handle_).second) sqlite3_finalize(handle_);
+  if (!db_->idle_.emplace(sqlite3_sql(handle_), handle_).second) sqlite3_finalize(handle_);
 }
 
 Statement& Statement::bind(std::int64_t value) {
@@ -146,15 +142,23 @@ Status Database::run(const char* sql) {
   return Done{};
 }
 
+Status Database::step_through(const char* sql) {
+  Result<Statement> statement = prepare(sql);
+  if (!statement.ok()) return statement.error();
+  const Result<std::int64_t> done = statement->run();
+  if (!done.ok()) return done.error();
+  return Done{};
+}
+
 Result<Statement> Database::prepare(const char* sql) {
   if (const auto found = idle_.find(sql); found != idle_.end()) {
     sqlite3_stmt* statement = found->second;
     idle_.erase(found);
-    return Statement(*this, sql, statement);
+    return Statement(*this, statement);
   }
   sqlite3_stmt* statement = nullptr;
   if (sqlite3_prepare_v3(handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) return error();
-  return Statement(*this, sql, statement);
+  return Statement(*this, statement);
 }
 
 Result<std::int64_t> Database::number(const char* sql) {

@@ -4,10 +4,10 @@
 #include <sqlite3.h>
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "daemon/model/result.hpp"
 
@@ -19,7 +19,7 @@ class Database;
 /// compiled form returns when this ends, for the next one with the same text.
 class Statement {
  public:
-  Statement(Database& db, const char* sql, sqlite3_stmt* handle) : db_(&db), sql_(sql), handle_(handle) {}
+  Statement(Database& db, sqlite3_stmt* handle) : db_(&db), handle_(handle) {}
   ~Statement();
   Statement(Statement&& other) noexcept;
   Statement& operator=(Statement&&) = delete;
@@ -42,7 +42,6 @@ class Statement {
 
  private:
   Database* db_;
-  const char* sql_;
   sqlite3_stmt* handle_;
   int next_ = 1;
   int bound_ = SQLITE_OK;  ///< the first bind that failed
@@ -64,7 +63,7 @@ class Database {
 
   /// One or more statements without values.
   Status run(const char* sql);
-  /// `sql` must outlive the statement: a literal.
+  /// Compiled once for each text, and kept.
   Result<Statement> prepare(const char* sql);
   /// The first column of the first row; 0 without a row.
   Result<std::int64_t> number(const char* sql);
@@ -78,9 +77,9 @@ class Database {
   Status atomically(F work) {
     // A rollback that could not be written has left the last one open.
     if (sqlite3_get_autocommit(handle_) == 0) (void)run("ROLLBACK");
-    if (Status begun = run("BEGIN IMMEDIATE"); !begun.ok()) return begun;
+    if (Status begun = step_through("BEGIN IMMEDIATE"); !begun.ok()) return begun;
     Status done = work();
-    if (done.ok()) done = run("COMMIT");
+    if (done.ok()) done = step_through("COMMIT");
     if (!done.ok() && sqlite3_get_autocommit(handle_) == 0) (void)run("ROLLBACK");
     return done;
   }
@@ -88,9 +87,12 @@ class Database {
  private:
   friend class Statement;
   explicit Database(sqlite3* handle) : handle_(handle) {}
+  /// As `run`, for one statement that is worth keeping.
+  Status step_through(const char* sql);
 
   sqlite3* handle_;
-  std::map<std::string, sqlite3_stmt*, std::less<>> idle_;  ///< compiled, and used by nobody now
+  /// Compiled, and used by nobody now; by their text, which they hold themselves.
+  std::unordered_map<std::string_view, sqlite3_stmt*> idle_;
 };
 
 }  // namespace ebb

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "daemon/model/json_text.hpp"
 #include "tests/support/builders.hpp"
 
 namespace ebb::testing {
@@ -62,6 +64,25 @@ TEST(Json, AnExplanationKeepsItsTypes) {
   const auto back = explanation_from(json::parse(to_json(why).dump()));
   ASSERT_TRUE(back.ok()) << back.error().what;
   EXPECT_EQ(*back, why);
+}
+
+TEST(Json, ARowOfADecisionIsItsDocumentWithoutSentences) {
+  Decision odd = busy_decision();
+  odd.why.push_back({Stage::diff, "diff.odd\"", "\n\xff", {}});
+  odd.why.push_back({Stage::check,
+                     "check.all",
+                     "",
+                     {{"a\\", std::int64_t{-3}},
+                      {"b", 2.0},
+                      {"c", std::nan("")},
+                      {"d", std::string("\xc3 \"x\"")},
+                      {"e", Duration{-5}},
+                      {"f", at_second(7)}}});
+  for (const Decision& decision : {Decision(), busy_decision(), odd}) {
+    json document = to_json(decision);
+    for (json& step : document.at("why")) step.erase("text");
+    EXPECT_EQ(decision_row(decision), json_text(document));
+  }
 }
 
 TEST(Json, APlanSurvivesTheWayThere) {
