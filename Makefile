@@ -41,7 +41,7 @@ bench: ## measures what docs/benchmarks.md claims, on this machine
 	@$(MAKE) --no-print-directory compile PRESET=release
 	@python3 $(TOOLS)/run_benchmarks.py --build-dir build/release
 
-bench-policies: ## every policy on the traces in EBB_TRACES (QUICK=1: one seed; MINUTES=N: what fits; ONTO=1: what lacks)
+bench-policies: ## every policy on the traces in EBB_TRACES (QUICK=1, MINUTES=N: a part; ONTO=1: what lacks)
 	@$(INSTALL) build demo
 	@$(MAKE) --no-print-directory compile PRESET=release TARGETS=ebbd
 	@python3 $(TOOLS)/bench_policies.py --build-dir build/release $(if $(QUICK),--quick) \

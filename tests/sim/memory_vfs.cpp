@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <random>
 
 namespace ebb::sim {
 namespace {
+
+constexpr std::size_t kSector = 512;
 
 /// What SQLite holds for an open file; made in memory that SQLite gives.
 struct Open {
@@ -17,13 +20,48 @@ struct Open {
 MemoryVfs::File& file_of(sqlite3_file* f) { return **reinterpret_cast<Open*>(f)->file; }
 int refusal(sqlite3_file* f) { return reinterpret_cast<Open*>(f)->owner->next_code; }
 
-void put(std::string& bytes, const MemoryVfs::File::Change& change) {
+void put(std::string& bytes, const MemoryVfs::File::Change& change, const char* from) {
   if (change.truncate) {
     bytes.resize(change.at);
     return;
   }
-  if (bytes.size() < change.at + change.bytes.size()) bytes.resize(change.at + change.bytes.size());
-  bytes.replace(change.at, change.bytes.size(), change.bytes);
+  if (bytes.size() < change.at + change.size) bytes.resize(change.at + change.size);
+  std::memcpy(bytes.data() + change.at, from, change.size);
+}
+
+void all_reach_disk(MemoryVfs::File& file) {
+  const char* from = file.written.data();
+  for (const MemoryVfs::File::Change& change : file.since) {
+    put(file.synced, change, from);
+    from += change.size;
+  }
+  file.since.clear();
+  file.written.clear();
+}
+
+/// In their order up to one that may be torn.
+void first_reach_disk(MemoryVfs::File& file, std::mt19937_64& random) {
+  const std::size_t kept = file.since.empty() ? 0 : random() % (file.since.size() + 1);
+  const char* from = file.written.data();
+  for (std::size_t i = 0; i < kept; ++i) {
+    MemoryVfs::File::Change change = file.since[i];
+    if (i + 1 == kept) change.size = random() % (change.size + 1);
+    put(file.synced, change, from);
+    from += file.since[i].size;
+  }
+}
+
+/// As a disk with a cache may do it: any sectors of any of them.
+void some_reach_disk(MemoryVfs::File& file, std::mt19937_64& random) {
+  const char* from = file.written.data();
+  for (const MemoryVfs::File::Change& change : file.since) {
+    if (change.truncate && random() % 2 == 0) put(file.synced, change, from);
+    for (std::size_t at = 0; at < change.size; at += kSector) {
+      const std::size_t size = std::min(kSector, change.size - at);
+      if (random() % 2 == 0) put(file.synced, {change.at + at, size, false}, from + at);
+    }
+    from += change.size;
+  }
 }
 
 int close(sqlite3_file* f) {
@@ -39,21 +77,21 @@ int read(sqlite3_file* f, void* to, int n, sqlite3_int64 at) {
   std::memset(static_cast<char*>(to) + count, 0, static_cast<std::size_t>(n) - count);
   return SQLITE_IOERR_SHORT_READ;
 }
-int changed(sqlite3_file* f, MemoryVfs::File::Change change) {
+int changed(sqlite3_file* f, const MemoryVfs::File::Change& change, const char* from) {
   if (refusal(f) != SQLITE_OK) return refusal(f);
-  put(file_of(f).now, change);
-  file_of(f).since.push_back(std::move(change));
+  MemoryVfs::File& file = file_of(f);
+  put(file.now, change, from);
+  file.since.push_back(change);
+  file.written.append(from, change.size);
   return SQLITE_OK;
 }
 int write(sqlite3_file* f, const void* from, int n, sqlite3_int64 at) {
-  return changed(f, {static_cast<std::size_t>(at),
-                     std::string(static_cast<const char*>(from), static_cast<std::size_t>(n)), false});
+  return changed(f, {static_cast<std::size_t>(at), static_cast<std::size_t>(n), false}, static_cast<const char*>(from));
 }
-int truncate(sqlite3_file* f, sqlite3_int64 size) { return changed(f, {static_cast<std::size_t>(size), "", true}); }
+int truncate(sqlite3_file* f, sqlite3_int64 size) { return changed(f, {static_cast<std::size_t>(size), 0, true}, ""); }
 int sync(sqlite3_file* f, int) {
   if (refusal(f) != SQLITE_OK) return refusal(f);
-  for (const auto& change : file_of(f).since) put(file_of(f).synced, change);
-  file_of(f).since.clear();
+  all_reach_disk(file_of(f));
   return SQLITE_OK;
 }
 int size(sqlite3_file* f, sqlite3_int64* out) {
@@ -67,7 +105,7 @@ int reserved(sqlite3_file*, int* out) {
 }
 int control(sqlite3_file*, int, void*) { return SQLITE_NOTFOUND; }
 // Smaller than a page: after each commit the log is padded to a whole sector.
-int sector(sqlite3_file*) { return 512; }
+int sector(sqlite3_file*) { return static_cast<int>(kSector); }
 int traits(sqlite3_file*) { return 0; }
 
 // Version 1: no shared memory. The one connection holds its locks for good, and keeps the WAL's index to itself.
@@ -121,7 +159,7 @@ int last_error(sqlite3_vfs*, int, char*) { return 0; }
 
 }  // namespace
 
-MemoryVfs::MemoryVfs() {
+MemoryVfs::MemoryVfs(std::uint64_t seed) : seed_(seed) {
   static std::atomic<int> count{0};
   name_ = "ebb-sim-" + std::to_string(++count);
   vfs_.iVersion = 1;
@@ -142,16 +180,16 @@ MemoryVfs::MemoryVfs() {
 
 MemoryVfs::~MemoryVfs() { sqlite3_vfs_unregister(&vfs_); }
 
-void MemoryVfs::cut(std::mt19937_64& random) {
+void MemoryVfs::cut() {
+  // A generator of its own for each: how much was written must not change what happens to the rest of the world.
+  std::mt19937_64 random(seed_ + 0x9e3779b97f4a7c15ULL * ++cuts_);
   for (auto& [path, file] : files) {
-    // Some writes reached the disk before the power went, in their order; the last of them perhaps in part.
-    const std::size_t kept = file->since.empty() ? 0 : random() % (file->since.size() + 1);
-    for (std::size_t i = 0; i < kept; ++i) {
-      File::Change change = std::move(file->since[i]);
-      if (i + 1 == kept && !change.truncate) change.bytes.resize(random() % (change.bytes.size() + 1));
-      put(file->synced, change);
-    }
+    if (random() % 2 == 0)
+      first_reach_disk(*file, random);
+    else
+      some_reach_disk(*file, random);
     file->since.clear();
+    file->written.clear();
     file->now = file->synced;
   }
 }

@@ -1,5 +1,5 @@
-// Files in memory for SQLite, that a power cut can take bytes from: what was written after the last sync is lost from
-// some point on, and the write at that point may be torn.
+// Files in memory for SQLite, that a power cut can take bytes from: of what was written after the last sync some
+// reached the disk, in the order of the writes up to a torn one, or here and there a sector, as a disk's cache has it.
 #pragma once
 
 #include <sqlite3.h>
@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -15,8 +14,8 @@ namespace ebb::sim {
 
 class MemoryVfs {
  public:
-  /// Registers itself with SQLite under a name of its own; one thread at a time.
-  MemoryVfs();
+  /// Registers itself with SQLite under a name of its own; one thread at a time. The seed decides what cuts leave.
+  explicit MemoryVfs(std::uint64_t seed);
   ~MemoryVfs();
   MemoryVfs(const MemoryVfs&) = delete;
   MemoryVfs& operator=(const MemoryVfs&) = delete;
@@ -25,7 +24,7 @@ class MemoryVfs {
   /// Until reset, every change answers with this code: SQLITE_FULL, SQLITE_IOERR_WRITE.
   int next_code = SQLITE_OK;
   /// The power goes off. All connections must be closed without a checkpoint before.
-  void cut(std::mt19937_64& random);
+  void cut();
 
   /// One file: what a power cut leaves for certain, and what was done to it since.
   struct File {
@@ -33,14 +32,17 @@ class MemoryVfs {
     std::string synced;
     struct Change {
       std::size_t at;
-      std::string bytes;
+      std::size_t size;  ///< of its bytes in `written`, which stand one after the other
       bool truncate;
     };
     std::vector<Change> since;
+    std::string written;
   };
   std::map<std::string, std::shared_ptr<File>> files;
 
  private:
+  const std::uint64_t seed_;
+  std::uint64_t cuts_ = 0;
   std::string name_;
   sqlite3_vfs vfs_{};
 };

@@ -208,6 +208,11 @@ class Run {
     if (vfs_.next_code != SQLITE_OK || !ledger_.write(event)) return;
     process_->tell(event);
     judge_.overridden(kind, true, word.expires_at);
+    // Before a decision has it, it stands in the ledger alone.
+    if (chance(random_, 0.2)) {
+      crash();
+      return;
+    }
     // It is decided at once, and every minute from here on.
     pass(kMinute / 2);
   }
@@ -224,7 +229,7 @@ class Run {
     ++crashes_;
     end();
     vfs_.next_code = SQLITE_OK;
-    vfs_.cut(random_);
+    vfs_.cut();
     // Some minutes may pass, and the clock may be another one's when it comes back.
     for (int minutes = between(random_, 0, 15); minutes > 0; --minutes) {
       steady_.skip(kMinute);
@@ -322,7 +327,7 @@ class Run {
   Random random_;
   test::VirtualClock steady_{kBegin};
   SteppedClock clock_{steady_};
-  MemoryVfs vfs_;
+  MemoryVfs vfs_{options_.seed};
   Knobs knobs_ = drawn(random_, options_.seed);
   std::shared_ptr<const Config> config_ = config_with(knobs_);
   const std::shared_ptr<const Config> shape_ = config_;  ///< what no reload changes: bounds and times
@@ -330,7 +335,7 @@ class Run {
   WeightsJudge weights_{judge_, clock_, shape_->jobs.front()};
   Engines engines_{clock_, random_, weights_, knobs_.away};
   World world_{*shape_, clock_, random_, judge_};
-  SimLedger ledger_{vfs_, weights_};
+  SimLedger ledger_{vfs_, judge_, weights_};
   Trainer trainer_{clock_, random_, engines_, weights_};
   std::unique_ptr<Process> process_;
   int crashes_ = 0;

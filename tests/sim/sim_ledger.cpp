@@ -9,6 +9,7 @@
 #include "daemon/runtime/ledger_weights.hpp"
 #include "daemon/runtime/ledger_write.hpp"
 #include "daemon/runtime/replay.hpp"
+#include "tests/sim/judge.hpp"
 #include "tests/sim/weights_judge.hpp"
 
 namespace ebb::sim {
@@ -76,12 +77,17 @@ Result<std::int64_t> SimLedger::unfinished() {
   return db_->number("SELECT count(*) FROM actions WHERE outcome IS NULL");
 }
 
-bool SimLedger::write(const Event& event) { return write_event(*db_, event).ok(); }
+bool SimLedger::write(const Event& event) {
+  const bool done = write_event(*db_, event).ok();
+  books_.told(event, done);
+  return done;
+}
 
 awaitable<Status> SimLedger::record(const Observation& seen, const State& before, const Decision& decision,
                                     std::shared_ptr<const Config> config) {
   co_await others_turn();
   Status done = ticks_.write(*db_, {seen, before, decision, std::move(config)});
+  books_.decided(decision, done.ok());
   if (!done.ok()) co_return done;
   for (const Action& action : decision.plan.actions) confirmed_.insert(action.id);
   if (++written_ % kCleanEvery == 0) {
@@ -93,10 +99,23 @@ awaitable<Status> SimLedger::record(const Observation& seen, const State& before
 }
 awaitable<Status> SimLedger::record(std::vector<Outcome> outcomes) {
   co_await others_turn();
-  co_return write_outcomes(*db_, outcomes);
+  Status done = write_outcomes(*db_, outcomes);
+  books_.ended(outcomes, done.ok());
+  co_return done;
 }
-awaitable<Result<std::uint64_t>> SimLedger::record(Event event) { co_return write_event(*db_, event); }
-awaitable<Result<Recovered>> SimLedger::recover() { co_return read_recovered(*db_); }
+awaitable<Result<std::uint64_t>> SimLedger::record(Event event) {
+  Result<std::uint64_t> done = write_event(*db_, event);
+  books_.told(event, done.ok());
+  co_return done;
+}
+awaitable<Result<Recovered>> SimLedger::recover() {
+  Result<Recovered> found = read_recovered(*db_);
+  if (!found.ok()) co_return found;
+  const std::string missing = books_.missing_in(*found);
+  if (!missing.empty()) judge_.say("I9: a restart does not find what was recorded: " + missing);
+  books_.restarted(*found);
+  co_return found;
+}
 awaitable<Result<std::vector<nlohmann::json>>> SimLedger::decisions(Page page) { co_return read_page(*db_, page); }
 awaitable<Result<nlohmann::json>> SimLedger::decision_at(TimePoint at) { co_return read_decision_at(*db_, at); }
 awaitable<Result<nlohmann::json>> SimLedger::decision(std::uint64_t tick) { co_return read_decision(*db_, tick); }
@@ -106,16 +125,16 @@ awaitable<Result<std::vector<Event>>> SimLedger::events(std::uint64_t after_seq,
 awaitable<Result<std::vector<ActionRow>>> SimLedger::actions(int limit) { co_return read_actions(*db_, limit); }
 
 awaitable<Status> SimLedger::record_weights(WeightsRecord record) {
-  judge_.recording(record);
+  weights_.recording(record);
   co_await others_turn();
   Status done = write_weights(*db_, record);
-  if (done.ok()) judge_.recorded(record);
+  if (done.ok()) weights_.recorded(record);
   co_await others_turn();
   co_return done;
 }
 awaitable<Result<std::map<JobId, JobWeights>>> SimLedger::recover_weights() {
   Result<std::map<JobId, JobWeights>> found = read_weights(*db_);
-  if (found.ok()) judge_.recovered(*found);
+  if (found.ok()) weights_.recovered(*found);
   co_return found;
 }
 awaitable<Result<Known>> SimLedger::known(JobId job, Identity identity, std::string run) {

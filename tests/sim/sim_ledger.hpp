@@ -9,15 +9,17 @@
 #include "daemon/ports/weights_ledger.hpp"
 #include "daemon/runtime/ledger_write.hpp"
 #include "daemon/runtime/sqlite.hpp"
+#include "tests/sim/confirmed.hpp"
 #include "tests/sim/memory_vfs.hpp"
 
 namespace ebb::sim {
 
+class Judge;
 class WeightsJudge;
 
 class SimLedger final : public Ledger, public WeightsLedger {
  public:
-  SimLedger(MemoryVfs& vfs, WeightsJudge& judge) : vfs_(vfs), judge_(judge) {}
+  SimLedger(MemoryVfs& vfs, Judge& judge, WeightsJudge& weights) : vfs_(vfs), judge_(judge), weights_(weights) {}
 
   /// As the daemon opens it, checks included. After `close`, again.
   Status open();
@@ -55,10 +57,12 @@ class SimLedger final : public Ledger, public WeightsLedger {
 
  private:
   MemoryVfs& vfs_;
-  WeightsJudge& judge_;
+  Judge& judge_;
+  WeightsJudge& weights_;
   std::unique_ptr<Database> db_;
   TickWriter ticks_{"sim"};
   std::set<ActionId> confirmed_;
+  Confirmed books_;
   std::uint64_t written_ = 0;
 };
 

@@ -112,8 +112,9 @@ void WeightsJudge::looked(const DeploymentId& id, const HotloadSeen& page) {
   const TimePoint now = clock_.steady();
   if (now - read_at_[id] > kLooksApart) readable_since_[id] = now;
   read_at_[id] = now;
+  std::map<ReplicaId, Shown>& all = shown_[id];
   for (const WeightsReport& report : page.replicas) {
-    Shown& shown = shown_[id][report.replica];
+    Shown& shown = all[report.replica];
     if (shown.process != report.incarnation) shown.process_since = now;
     const Identity current = report.current.value_or(Identity());
     if (tells() && (shown.process != report.incarnation || shown.current != current || shown.stage != report.stage))
@@ -126,18 +127,17 @@ void WeightsJudge::looked(const DeploymentId& id, const HotloadSeen& page) {
     shown.target = report.target;
     shown.at = now;
   }
-  const auto is_listed = [&](const ReplicaId& name) {
-    return std::any_of(page.replicas.begin(), page.replicas.end(),
-                       [&](const WeightsReport& one) { return one.replica == name; });
-  };
-  std::erase_if(shown_[id], [&](const auto& entry) {
+  // Who was not on the page keeps the time of another one.
+  std::map<ReplicaId, TimePoint>& absent = absent_[id];
+  std::erase_if(all, [&](const auto& entry) {
     const ReplicaId& name = entry.first;
-    if (is_listed(name))
-      absent_[id].erase(name);
-    else
-      absent_[id].try_emplace(name, clock_.now());
+    if (entry.second.at == now) {
+      if (!absent.empty()) absent.erase(name);
+      return false;
+    }
+    absent.try_emplace(name, clock_.now());
     const bool ended = !sites_->at(id).engines.contains(name) && now - entry.second.at > kRemembered;
-    if (ended) absent_[id].erase(name);
+    if (ended) absent.erase(name);
     return ended;
   });
   close_over(id, page);
