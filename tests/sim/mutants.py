@@ -105,6 +105,8 @@ MUTANTS = [
      '      "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"\n',
      '      M ? "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF" :\n'
      '      "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"\n'),
+    ("waves_not_limited", CORE + "hotload_orders.cpp",
+     "return serves(name) && left-- <= 0; });", "return !M && serves(name) && left-- <= 0; });"),
     ("parent_not_checked", CORE + "chain.cpp",
      "  if (said.parent == last->identity()) return std::nullopt;",
      "  if (M || said.parent == last->identity()) return std::nullopt;"),

@@ -15,6 +15,7 @@ constexpr int kMostEver = 30;
 constexpr Duration kPauseTakes{20'000};
 constexpr Duration kLookTakes{6'000};
 constexpr Duration kLooksApart{180'000};
+constexpr Duration kReloadTakes{120'000};
 constexpr Duration kPausedMost{15 * 60'000};
 constexpr std::size_t kLooksKept = 8;
 // Of a replica that has ended, longer than the daemon could believe in it: it does while its page cannot be read.
@@ -30,6 +31,14 @@ void WeightsJudge::daemon_started() {
   rebase();
   started_ = clock_.steady();
   fleet_read_ = false;
+  asked_ = last_;
+}
+
+void WeightsJudge::reloaded(double max_unavailable) {
+  if (max_unavailable == unavailable_) return;
+  unavailable_before_ = unavailable_;
+  unavailable_ = max_unavailable;
+  reloaded_ = clock_.steady();
 }
 
 void WeightsJudge::forget_what_is_over() {
@@ -73,8 +82,11 @@ void WeightsJudge::recording(const WeightsRecord& record) {
   }
   believed_.enter(record, limit(), [this](const std::string& what) { say(what); });
   for (const auto& [id, deployment] : record.state.deployments) {
-    if (deployment.load.phase != LoadPhase::idle) given_.try_emplace(deployment.load.order.id, clock_.now());
+    const LoadOrder& order = deployment.load.order;
+    if (deployment.load.phase != LoadPhase::idle && given_.try_emplace(order.id, clock_.now()).second)
+      check_wave(order);
   }
+  asked_ = record.state;
 }
 
 void WeightsJudge::recorded(const WeightsRecord& record) {
@@ -233,6 +245,29 @@ void WeightsJudge::check_member(const LoadOrder& order, const Site& site, const 
       say("I5: " + snapshot.identity().value + " onto '" + held.value + "': " + what);
     held = snapshot.identity();
   }
+}
+
+void WeightsJudge::check_wave(const LoadOrder& order) {
+  if (!asked_ || !sites_->at(order.deployment).can.by_replica) return;
+  const auto deployment = asked_->deployments.find(order.deployment);
+  if (deployment == asked_->deployments.end()) return;
+  // A pass that began before a reload goes by what was in force then.
+  const bool lately = clock_.steady() - reloaded_ < kReloadTakes;
+  const double share = lately ? std::max(unavailable_, unavailable_before_) : unavailable_;
+  // Who serves for certain is told; of whom it is doubtful counts as there.
+  int told = 0, there = 0;
+  for (const auto& [name, shown] : shown_[order.deployment]) {
+    const auto replica = deployment->second.replicas.find(name);
+    const bool serves = replica != deployment->second.replicas.end() &&
+                        replica->second.phase == WeightsPhase::serving && shown.ready &&
+                        shown.current == replica->second.loaded && shown.stage == LoadStage::idle;
+    const bool is_told = std::find(order.replicas.begin(), order.replicas.end(), name) != order.replicas.end();
+    told += is_told && serves ? 1 : 0;
+    there += shown.ready ? 1 : 0;
+  }
+  if (told > std::max(1, static_cast<int>(share * there)))
+    say("max_unavailable: " + order.id + " takes " + std::to_string(told) + " of " + std::to_string(there) +
+        " replicas that serve");
 }
 
 bool WeightsJudge::is_remembered(const LoadOrder& order, const Site& site) const {

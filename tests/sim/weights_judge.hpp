@@ -31,6 +31,8 @@ class WeightsJudge {
 
   void daemon_started();
   void daemon_ended();
+  /// A configuration of this `max_unavailable` is in force from the next pass on.
+  void reloaded(double max_unavailable);
 
   // ---- the ledger
   /// A record that was asked for: what the daemon believes from here on.
@@ -102,6 +104,7 @@ class WeightsJudge {
   /// The ledger says that it may serve; the whole truth for a life that has not looked yet.
   [[nodiscard]] bool is_recorded_as_current(const ReplicaId& name) const;
   void check_member(const LoadOrder& order, const Site& site, const ReplicaId& name);
+  void check_wave(const LoadOrder& order);
   void close_over(const DeploymentId& id, const HotloadSeen& page);
   /// Who leaves is at no order any more, whatever was shown of it.
   void close_for_leaving();
@@ -120,7 +123,8 @@ class WeightsJudge {
   const std::map<DeploymentId, Site>* sites_ = nullptr;
   const Truth* truth_ = nullptr;
   WeightsBooks durable_, believed_;
-  std::optional<JobWeights> last_;  ///< the last state in the file
+  std::optional<JobWeights> last_;   ///< the last state in the file
+  std::optional<JobWeights> asked_;  ///< the last state that was to be recorded
   std::map<DeploymentId, std::map<ReplicaId, Shown>> shown_;
   std::map<DeploymentId, std::map<ReplicaId, TimePoint>> absent_;  ///< not listed any more, since, wall
   std::map<DeploymentId, Open> open_;
@@ -132,6 +136,8 @@ class WeightsJudge {
   std::set<Identity> verified_;
   std::map<Identity, Publication> words_;
   std::set<ReplicaId> told_, shown_leaving_;  ///< who leaves, as the daemon must know
+  double unavailable_ = 1, unavailable_before_ = 1;
+  TimePoint reloaded_{};  ///< steady
   bool fleet_read_ = false;
   TimePoint started_{};  ///< steady
   TimePoint ended_{};    ///< the last life, wall
