@@ -105,6 +105,8 @@ MUTANTS = [
      '      "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"\n',
      '      M ? "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF" :\n'
      '      "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"\n'),
+    ("one_ready_is_enough", CORE + "hotload.cpp",
+     "    const int needed = std::max(1, static", "    const int needed = M ? 1 : std::max(1, static"),
     ("waves_not_limited", CORE + "hotload_orders.cpp",
      "return serves(name) && left-- <= 0; });", "return !M && serves(name) && left-- <= 0; });"),
     ("parent_not_checked", CORE + "chain.cpp",

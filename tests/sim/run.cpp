@@ -223,7 +223,7 @@ class Run {
     knobs_.on_policy = chance(random_, 0.5);
     knobs_.waves = chance(random_, 0.3);
     config_ = config_with(knobs_);
-    weights_.reloaded(config_->jobs.front().snapshots.max_unavailable);
+    weights_.reloaded(config_->jobs.front().snapshots);
   }
 
   void crash() {

@@ -34,10 +34,10 @@ void WeightsJudge::daemon_started() {
   asked_ = last_;
 }
 
-void WeightsJudge::reloaded(double max_unavailable) {
-  if (max_unavailable == unavailable_) return;
+void WeightsJudge::reloaded(const SnapshotsConfig& now) {
   unavailable_before_ = unavailable_;
-  unavailable_ = max_unavailable;
+  unavailable_ = now.max_unavailable;
+  on_policy_ = now.ready_fraction == 1;
   reloaded_ = clock_.steady();
 }
 
@@ -86,6 +86,7 @@ void WeightsJudge::recording(const WeightsRecord& record) {
     if (deployment.load.phase != LoadPhase::idle && given_.try_emplace(order.id, clock_.now()).second)
       check_wave(order);
   }
+  for (const Snapshot& snapshot : record.snapshots) check_ready(snapshot, record.state);
   asked_ = record.state;
 }
 
@@ -247,22 +248,37 @@ void WeightsJudge::check_member(const LoadOrder& order, const Site& site, const 
   }
 }
 
+bool WeightsJudge::serves(const DeploymentId& id, const ReplicaId& name, const Shown& shown) const {
+  if (!asked_ || !asked_->deployments.contains(id)) return false;
+  const auto& replicas = asked_->deployments.at(id).replicas;
+  const auto replica = replicas.find(name);
+  return replica != replicas.end() && replica->second.phase == WeightsPhase::serving && shown.ready &&
+         shown.current == replica->second.loaded && shown.stage == LoadStage::idle;
+}
+
+void WeightsJudge::check_ready(const Snapshot& snapshot, const JobWeights& state) {
+  const bool lately = clock_.steady() - reloaded_ < kReloadTakes;
+  if (snapshot.phase != SnapshotPhase::serving || !on_policy_ || lately) return;
+  for (const auto& [id, deployment] : state.deployments) {
+    for (const auto& [name, replica] : deployment.replicas) {
+      if (!replica.counted) continue;
+      const auto shown = shown_[id].find(name);
+      if (shown == shown_[id].end() || !shown->second.ready || shown->second.current != snapshot.identity())
+        say("ready_fraction: " + snapshot.identity().value + " serves, and " + name.value + " does not show it");
+    }
+  }
+}
+
 void WeightsJudge::check_wave(const LoadOrder& order) {
-  if (!asked_ || !sites_->at(order.deployment).can.by_replica) return;
-  const auto deployment = asked_->deployments.find(order.deployment);
-  if (deployment == asked_->deployments.end()) return;
+  if (!sites_->at(order.deployment).can.by_replica) return;
   // A pass that began before a reload goes by what was in force then.
   const bool lately = clock_.steady() - reloaded_ < kReloadTakes;
   const double share = lately ? std::max(unavailable_, unavailable_before_) : unavailable_;
   // Who serves for certain is told; of whom it is doubtful counts as there.
   int told = 0, there = 0;
   for (const auto& [name, shown] : shown_[order.deployment]) {
-    const auto replica = deployment->second.replicas.find(name);
-    const bool serves = replica != deployment->second.replicas.end() &&
-                        replica->second.phase == WeightsPhase::serving && shown.ready &&
-                        shown.current == replica->second.loaded && shown.stage == LoadStage::idle;
     const bool is_told = std::find(order.replicas.begin(), order.replicas.end(), name) != order.replicas.end();
-    told += is_told && serves ? 1 : 0;
+    told += is_told && serves(order.deployment, name, shown) ? 1 : 0;
     there += shown.ready ? 1 : 0;
   }
   if (told > std::max(1, static_cast<int>(share * there)))

@@ -31,8 +31,8 @@ class WeightsJudge {
 
   void daemon_started();
   void daemon_ended();
-  /// A configuration of this `max_unavailable` is in force from the next pass on.
-  void reloaded(double max_unavailable);
+  /// A configuration is in force from the next pass on.
+  void reloaded(const SnapshotsConfig& now);
 
   // ---- the ledger
   /// A record that was asked for: what the daemon believes from here on.
@@ -104,7 +104,11 @@ class WeightsJudge {
   /// The ledger says that it may serve; the whole truth for a life that has not looked yet.
   [[nodiscard]] bool is_recorded_as_current(const ReplicaId& name) const;
   void check_member(const LoadOrder& order, const Site& site, const ReplicaId& name);
+  /// It serves for certain: the daemon had recorded that, and it still shows it.
+  [[nodiscard]] bool serves(const DeploymentId& id, const ReplicaId& name, const Shown& shown) const;
   void check_wave(const LoadOrder& order);
+  /// With `ready_fraction` 1 a snapshot serves when everybody on whom that depends shows it.
+  void check_ready(const Snapshot& snapshot, const JobWeights& state);
   void close_over(const DeploymentId& id, const HotloadSeen& page);
   /// Who leaves is at no order any more, whatever was shown of it.
   void close_for_leaving();
@@ -137,6 +141,7 @@ class WeightsJudge {
   std::map<Identity, Publication> words_;
   std::set<ReplicaId> told_, shown_leaving_;  ///< who leaves, as the daemon must know
   double unavailable_ = 1, unavailable_before_ = 1;
+  bool on_policy_ = true;
   TimePoint reloaded_{};  ///< steady
   bool fleet_read_ = false;
   TimePoint started_{};  ///< steady
