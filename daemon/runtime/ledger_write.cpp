@@ -3,6 +3,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "daemon/model/json.hpp"
 #include "daemon/model/json_delta.hpp"
@@ -16,6 +17,9 @@ using nlohmann::json;
 // Rows a step of the clean-up removes from one table at most: some milliseconds, which is what an intent may have to
 // wait.
 constexpr std::int64_t kBatch = 200;
+
+// A quarter of the file may be free.
+constexpr std::int64_t kSpareShare = 4;
 
 std::int64_t ms(TimePoint at) { return at.time_since_epoch().count(); }
 std::int64_t signed_of(std::uint64_t tick) { return static_cast<std::int64_t>(tick); }
@@ -84,14 +88,30 @@ Result<std::int64_t> change(Database& db, const char* sql, std::int64_t limit) {
   return statement->bind(limit).bind(kBatch).run();
 }
 
-Result<std::int64_t> used_bytes(Database& db) {
-  const Result<std::int64_t> pages = db.number("PRAGMA page_count");
-  const Result<std::int64_t> free = db.number("PRAGMA freelist_count");
-  const Result<std::int64_t> size = db.number("PRAGMA page_size");
-  for (const Result<std::int64_t>* part : {&pages, &free, &size}) {
-    if (!part->ok()) return part->error();
+struct FileSize {
+  std::int64_t pages = 0, free = 0, page_bytes = 0;
+  [[nodiscard]] std::int64_t used_bytes() const { return (pages - free) * page_bytes; }
+};
+
+Result<FileSize> size_of(Database& db) {
+  FileSize out;
+  for (const auto& [pragma, into] : {std::pair{"PRAGMA page_count", &out.pages},
+                                     {"PRAGMA freelist_count", &out.free},
+                                     {"PRAGMA page_size", &out.page_bytes}}) {
+    const Result<std::int64_t> number = db.number(pragma);
+    if (!number.ok()) return number.error();
+    *into = *number;
   }
-  return (*pages - *free) * *size;
+  return out;
+}
+
+/// Gives the disk back what is free, some pages at a time. A file that keeps so many decisions frees in each step what
+/// the next rows take: those pages stay, or others would be moved into their place to and fro.
+Status give_back_free_pages(Database& db) {
+  const Result<FileSize> size = size_of(db);
+  if (!size.ok()) return size.error();
+  if (size->free * kSpareShare <= size->pages) return Done{};
+  return db.run("PRAGMA incremental_vacuum(256)");
 }
 
 }  // namespace
@@ -216,9 +236,9 @@ Result<bool> clean_up_a_little(Database& db, const Retention& retention) {
       {"DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at_ms < ?1 AND "
        "seq <= (SELECT events_before FROM state) ORDER BY at_ms LIMIT ?2)",
        oldest}};
-  const Result<std::int64_t> used = used_bytes(db);
-  if (!used.ok()) return used.error();
-  if (*used > retention.bytes_max) {
+  const Result<FileSize> size = size_of(db);
+  if (!size.ok()) return size.error();
+  if (size->used_bytes() > retention.bytes_max) {
     const Result<std::int64_t> kept = db.number("SELECT count(*) FROM inputs WHERE tick < (SELECT whole FROM state)");
     if (!kept.ok()) return kept.error();
     const char* thin =
@@ -235,7 +255,7 @@ Result<bool> clean_up_a_little(Database& db, const Retention& retention) {
     if (!removed.ok()) return removed.error();
     more = more || *removed >= kBatch;
   }
-  if (Status vacuumed = db.run("PRAGMA incremental_vacuum(256)"); !vacuumed.ok()) return vacuumed.error();
+  if (Status given = give_back_free_pages(db); !given.ok()) return given.error();
   return more;
 }
 
