@@ -216,6 +216,37 @@ TEST(Ledger, ForgetsByAgeAndCountButNothingUnfinished) {
   EXPECT_EQ(book->recover().state.tick, 502u);
 }
 
+TEST(Ledger, KeepsAQuarterOfTheFileForTheNextRowsAndGivesTheRestBack) {
+  const TempDir dir;
+  const std::string path = dir / "ebb.db";
+  LedgerConfig config;
+  config.max_decisions = 200;
+  FaultyVfs disk;  // it does not sync, which makes this fast
+  LedgerKnobs knobs;
+  knobs.vfs = disk.name();
+  knobs.clean_every = 20;
+  auto book = open_book(path, knobs, config).value();
+  const auto pages = [&] { return number(path, "SELECT page_count FROM pragma_page_count"); };
+  const auto free_pages = [&] { return number(path, "SELECT freelist_count FROM pragma_freelist_count"); };
+  std::int64_t most_free = 0;
+  for (std::uint64_t tick = 1; tick <= 600; ++tick) {
+    Decision wordy = decision_at(tick);
+    wordy.why.push_back({Stage::diff, "a.rule.nobody.renders", std::string(3'000, 'x'), {}});
+    ASSERT_TRUE(book->record(wordy).ok());
+    most_free = std::max(most_free, free_pages());
+  }
+  EXPECT_GT(most_free, 10) << "what a step frees the next rows take";
+  EXPECT_LE(most_free * 4, pages());
+  const std::int64_t before = pages();
+  for (std::uint64_t tick = 601; tick <= 700; ++tick) {
+    Decision later = decision_at(tick);
+    later.at = at_tick(tick) + std::chrono::days{8};
+    ASSERT_TRUE(book->record(later).ok());
+  }
+  EXPECT_LT(pages() * 2, before) << "all that was wordy is too old";
+  EXPECT_LE(free_pages() * 4, pages());
+}
+
 TEST(Ledger, GivesSpaceBackWhenItGrowsTooLarge) {
   const TempDir dir;
   const std::string path = dir / "ebb.db";
