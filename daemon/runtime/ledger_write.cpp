@@ -106,11 +106,11 @@ Result<FileSize> size_of(Database& db) {
 }
 
 /// Gives the disk back what is free, some pages at a time. A file that keeps so many decisions frees in each step what
-/// the next rows take: those pages stay, or others would be moved into their place to and fro.
-Status give_back_free_pages(Database& db) {
+/// the next rows take: those pages stay, or others would be moved into their place to and fro. Not beyond `bytes_max`.
+Status give_back_free_pages(Database& db, std::int64_t bytes_max) {
   const Result<FileSize> size = size_of(db);
   if (!size.ok()) return size.error();
-  if (size->free * kSpareShare <= size->pages) return Done{};
+  if (size->free * kSpareShare <= size->pages && size->pages * size->page_bytes <= bytes_max) return Done{};
   return db.run("PRAGMA incremental_vacuum(256)");
 }
 
@@ -255,7 +255,7 @@ Result<bool> clean_up_a_little(Database& db, const Retention& retention) {
     if (!removed.ok()) return removed.error();
     more = more || *removed >= kBatch;
   }
-  if (Status given = give_back_free_pages(db); !given.ok()) return given.error();
+  if (Status given = give_back_free_pages(db, retention.bytes_max); !given.ok()) return given.error();
   return more;
 }
 

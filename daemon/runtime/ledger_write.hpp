@@ -63,8 +63,8 @@ struct Retention {
   TimePoint now{};
   std::uint64_t tick = 0;
 };
-/// One short step of cleaning up; true: there is more to do. What is free beyond a quarter of the file goes back to the
-/// file system little by little.
+/// One short step of cleaning up; true: there is more to do. What is free beyond a quarter of the file, or beyond
+/// `bytes_max`, goes back to the file system little by little.
 Result<bool> clean_up_a_little(Database& db, const Retention& retention);
 
 }  // namespace ebb

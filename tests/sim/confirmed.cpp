@@ -81,6 +81,13 @@ std::string Confirmed::missing_in(const Recovered& found) const {
     return found.fresh ? "everything" : "nothing was recorded, and is there";
   if (!is_found(sure_) && std::none_of(perhaps_.begin(), perhaps_.end(), is_found))
     return difference(sure_.folded(), found.state);
+  const auto is_unfinished = [&](const ActionId& id) {
+    return std::any_of(found.unfinished.begin(), found.unfinished.end(),
+                       [&](const ActionRow& row) { return row.action.id == id; });
+  };
+  for (const auto& [id, action] : open_) {
+    if (perhaps_.empty() && !is_unfinished(id)) return "the action " + id.value + ", which has no outcome";
+  }
   for (const auto& [id, word] : words_) {
     if (word.expires_at <= latest_) continue;
     const auto there = found.state.overrides.find(id);

@@ -56,9 +56,10 @@ void some_reach_disk(MemoryVfs::File& file, std::mt19937_64& random) {
   const char* from = file.written.data();
   for (const MemoryVfs::File::Change& change : file.since) {
     if (change.truncate && random() % 2 == 0) put(file.synced, change, from);
-    for (std::size_t at = 0; at < change.size; at += kSector) {
-      const std::size_t size = std::min(kSector, change.size - at);
-      if (random() % 2 == 0) put(file.synced, {change.at + at, size, false}, from + at);
+    for (std::size_t at = change.at, end = change.at + change.size; at < end;) {
+      const std::size_t next = std::min(end, (at / kSector + 1) * kSector);
+      if (random() % 2 == 0) put(file.synced, {at, next - at, false}, from + (at - change.at));
+      at = next;
     }
     from += change.size;
   }

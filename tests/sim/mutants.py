@@ -98,6 +98,8 @@ MUTANTS = [
     ("outcomes_lost_in_a_crash", RUNTIME + "ledger_read.cpp",
      "  for (const ActionRow& row : *ended) out.state",
      "  for (const ActionRow& row : M ? std::vector<ActionRow>() : *ended) out.state"),
+    ("unfinished_actions_lost_in_a_crash", RUNTIME + "ledger_read.cpp",
+     "  out.unfinished = std::move(*unfinished);", "  if (!M) out.unfinished = std::move(*unfinished);"),
     ("overrides_lost_in_a_crash", RUNTIME + "ledger_read.cpp",
      "  for (const Event& event : *events) out.state",
      "  for (const Event& event : M ? std::vector<Event>() : *events) out.state"),

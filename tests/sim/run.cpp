@@ -175,6 +175,7 @@ class Run {
                                                    : SQLITE_IOERR_WRITE;
     }
     if (chance(random_, 0.003)) say_override();
+    if (!ok()) return;
     const TimePoint until = steady_.now() + kMinute;
     // What happens after so many handlers happens between any two steps of the loop.
     const auto steps = static_cast<std::uint64_t>(between(random_, 0, minutes_handlers_));

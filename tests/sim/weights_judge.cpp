@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace ebb::sim {
 namespace {
@@ -35,7 +36,8 @@ void WeightsJudge::daemon_started() {
 }
 
 void WeightsJudge::reloaded(const SnapshotsConfig& now) {
-  unavailable_before_ = unavailable_;
+  const bool again = clock_.steady() - reloaded_ < kReloadTakes;
+  unavailable_before_ = again ? std::max(unavailable_before_, unavailable_) : unavailable_;
   unavailable_ = now.max_unavailable;
   on_policy_ = now.ready_fraction == 1;
   reloaded_ = clock_.steady();
@@ -274,14 +276,16 @@ void WeightsJudge::check_wave(const LoadOrder& order) {
   // A pass that began before a reload goes by what was in force then.
   const bool lately = clock_.steady() - reloaded_ < kReloadTakes;
   const double share = lately ? std::max(unavailable_, unavailable_before_) : unavailable_;
-  // Who serves for certain is told; of whom it is doubtful counts as there.
+  // Who serves for certain is told; of whom it is doubtful counts as there. Those who have ended are still remembered.
+  const bool known = asked_ && asked_->deployments.contains(order.deployment);
   int told = 0, there = 0;
   for (const auto& [name, shown] : shown_[order.deployment]) {
     const bool is_told = std::find(order.replicas.begin(), order.replicas.end(), name) != order.replicas.end();
     told += is_told && serves(order.deployment, name, shown) ? 1 : 0;
-    there += shown.ready ? 1 : 0;
+    const bool recorded = known && asked_->deployments.at(order.deployment).replicas.contains(name);
+    there += recorded || shown.at == read_at_[order.deployment] ? 1 : 0;
   }
-  if (told > std::max(1, static_cast<int>(share * there)))
+  if (told > std::max(1, static_cast<int>(std::floor(share * there + 1e-9))))
     say("max_unavailable: " + order.id + " takes " + std::to_string(told) + " of " + std::to_string(there) +
         " replicas that serve");
 }

@@ -8,7 +8,7 @@ docs/policy-benchmark.md and, beside it, .json. `make bench-policies` builds fir
 is kept below the build directory, by ebbd, configuration, trace and seed, so that it can be ended and taken up again;
 --minutes ends it by itself. What was not measured is said in the document. --quick: one seed, without 16 and 256 GPUs.
 --onto takes over the seeds that docs/policy-benchmark.json has, whichever build measured them, and measures only the
-others. First it measures one trace of each owner again: a build that decides otherwise takes nothing over.
+others. First it measures a part of each of those builds again: one that decides otherwise takes nothing over.
 
 Where production is somebody else's (owner: external) policies are compared by what they harvest at equal attributable
 shortfall; where Ebb scales it too (owner: ebb), at equal shortfall in full. Traces under four days are scored with
@@ -134,7 +134,7 @@ def span_s(trace):
 
 
 class Bench:
-    """The runs of one build, and what is taken over from the data of earlier ones (`earlier`, as in DATA)."""
+    """The runs of one build, and what is taken over from earlier ones: `parts` as DATA has them, by cell and trace."""
 
     def __init__(self, build_dir, traces, earlier=None):
         self.ebbd = os.path.join(build_dir, "bin/ebbd")
@@ -143,11 +143,7 @@ class Bench:
         self.traces = {os.path.basename(path)[:-4]: path for path in traces}
         self.long = {name for name, path in self.traces.items() if span_s(path) >= FOUR_DAYS_S}
         self.build = self.digest(self.ebbd)
-        self.base = self.digest(BASE)
-        self.earlier = {} if earlier is None else earlier["cells"]
-        if earlier is not None and earlier["base"] != self.base:
-            raise SystemExit(f"{DATA} was measured with another {os.path.basename(BASE)} ({earlier['base']}): nothing of it "
-                             "can be taken over")
+        self.earlier = earlier or {}
 
     @staticmethod
     def digest(path):
@@ -156,6 +152,10 @@ class Bench:
 
     def traces_of(self, cell):
         return [name for name in sorted(self.traces) if cell.owner == "external" or name in self.long]
+
+    def inputs(self, cell, name):
+        """What the figures of a trace depend on, beside build and seed."""
+        return hashlib.sha256((configuration(cell) + self.digest(self.traces[name])).encode()).hexdigest()[:16]
 
     def place(self, cell, name, seed):
         text = configuration(cell)
@@ -166,48 +166,52 @@ class Bench:
         with open(self.place(cell, name, seed)[1] + ".json") as file:
             return json.load(file)["policies"]
 
-    def has_earlier(self, cell, name, seed):
-        return seed in self.earlier.get(key_of(cell, name), {"seeds": []})["seeds"]
+    def is_measured(self, cell, name, seed):
+        return os.path.exists(self.place(cell, name, seed)[1] + ".json")
+
+    def taken_over(self, cell, name):
+        """Parts of earlier builds from these very inputs."""
+        inputs = self.inputs(cell, name)
+        return [part for part in self.earlier.get(key_of(cell, name), []) if part["inputs"] == inputs]
 
     def has(self, cell, name, seed):
-        return self.has_earlier(cell, name, seed) or os.path.exists(self.place(cell, name, seed)[1] + ".json")
+        return any(seed in part["seeds"] for part in self.taken_over(cell, name)) or self.is_measured(cell, name, seed)
 
-    def means(self, cell, name, seeds):
-        """Rows over these seeds, and the builds that measured them."""
-        taken = self.earlier.get(key_of(cell, name)) if self.has_earlier(cell, name, seeds[0]) else None
-        ours = [seed for seed in seeds if taken is None or seed not in taken["seeds"]]
-        rows = averaged([self.known(cell, name, seed) for seed in ours], cell.owner)
-        if taken is None:
-            return rows, [self.build]
-        if not set(taken["seeds"]) <= set(seeds):
-            raise SystemExit(f"{key_of(cell, name)}: seeds {taken['seeds']} were averaged, and only {seeds} are whole")
-        before = [dict(zip(COLUMNS, row)) for row in taken["rows"]]
-        if not ours:
-            return before, taken["builds"]
-        if [row["name"] for row in before] != [row["name"] for row in rows]:
-            raise SystemExit(f"{key_of(cell, name)} was measured with other policies: nothing of it can be taken over")
-        builds = taken["builds"] + [self.build] * (self.build not in taken["builds"])
-        return [weighted(a, len(taken["seeds"]), b, len(ours)) for a, b in zip(before, rows)], builds
+    def own(self, cell, name, seeds):
+        """The part of these seeds that this build adds to what is taken over; None: it adds nothing."""
+        taken = {seed for part in self.taken_over(cell, name) for seed in part["seeds"]}
+        mine = [seed for seed in seeds if seed not in taken and self.is_measured(cell, name, seed)]
+        if not mine:
+            return None
+        rows = as_data(averaged([self.known(cell, name, seed) for seed in mine], cell.owner))
+        return {"build": self.build, "inputs": self.inputs(cell, name), "seeds": mine, "rows": rows}
+
+    def parts(self, cell, name, seeds):
+        """What there is of these seeds. A part that holds further ones too cannot be taken apart, and is left out."""
+        own = self.own(cell, name, seeds)
+        return [part for part in self.taken_over(cell, name) if set(part["seeds"]) <= set(seeds)] + ([own] if own else [])
 
     def check_decides_alike(self):
-        """Measures the least of what is to be taken over again, for each owner; another outcome ends the program."""
-        for owner in SHORTFALL:
-            taken = [(cell, name) for cell in CELLS for name in self.traces_of(cell)
-                     if cell.owner == owner and name in self.long and key_of(cell, name) in self.earlier]
-            if not taken:
-                continue
-            cell, name = min(taken, key=lambda pair: len(self.earlier[key_of(*pair)]["seeds"]) * span_s(self.traces[pair[1]]))
-            there = self.earlier[key_of(cell, name)]
-            print(f"compared with {' and '.join(there['builds'])}: seeds {there['seeds']}, {key_of(cell, name)}", flush=True)
-            for seed in there["seeds"]:
-                self.measure_once(cell, name, seed)
-            here = averaged([self.known(cell, name, seed) for seed in there["seeds"]], owner)
-            if as_data(here) != there["rows"]:
+        """Of each build something is to be taken over from: measures the least of it again, for each owner, of long and of
+        short traces. Another outcome ends the program."""
+        least = {}
+        for cell in CELLS:
+            for name in self.traces_of(cell):
+                for part in self.taken_over(cell, name):
+                    if part["build"] == self.build:
+                        continue
+                    kind = (part["build"], cell.owner, name in self.long)
+                    cost = len(part["seeds"]) * span_s(self.traces[name])
+                    if kind not in least or cost < least[kind][0]:
+                        least[kind] = (cost, cell, name, part)
+        for (build, _, _), (_, cell, name, part) in least.items():
+            print(f"compared with {build}: {key_of(cell, name)}, seeds {part['seeds']}", flush=True)
+            for seed in part["seeds"]:
+                if not self.is_measured(cell, name, seed):
+                    self.measure(cell, name, seed)
+            here = averaged([self.known(cell, name, seed) for seed in part["seeds"]], cell.owner)
+            if as_data(here) != part["rows"]:
                 raise SystemExit("this build decides otherwise: nothing can be taken over; without --onto all is measured anew")
-
-    def measure_once(self, cell, name, seed):
-        if not os.path.exists(self.place(cell, name, seed)[1] + ".json"):
-            self.measure(cell, name, seed)
 
     def measure(self, cell, name, seed):
         text, path = self.place(cell, name, seed)
@@ -240,9 +244,16 @@ def averaged(runs, owner):
     return rows
 
 
-def weighted(a, of_a, b, of_b):
-    """A row over the seeds of both."""
-    return {key: a[key] if key == "name" else (a[key] * of_a + b[key] * of_b) / (of_a + of_b) for key in COLUMNS}
+def combined(parts):
+    """The rows of all parts' seeds."""
+    seeds = sum(len(part["seeds"]) for part in parts)
+    rows = []
+    for same in zip(*(part["rows"] for part in parts), strict=True):
+        row = {"name": same[0][0]}
+        for i, column in enumerate(COLUMNS[1:], 1):
+            row[column] = sum(values[i] * len(part["seeds"]) for values, part in zip(same, parts)) / seeds
+        rows.append(row)
+    return rows
 
 
 def as_data(rows):
@@ -372,33 +383,44 @@ def short(value):
 
 def written(bench):
     """The document and its data, from all that is known by now of the whole grid. Without a whole cell they stay as they are."""
-    sections, data, missing = [], {}, []
+    sections, data, missing = [], dict(bench.earlier), []
     for cell in CELLS:
         names = bench.traces_of(cell)
         done = [seed for seed in SEEDS if all(bench.has(cell, name, seed) for name in names)]
         if len(done) < len(SEEDS):
             rest = ", ".join(str(seed) for seed in SEEDS if seed not in done)
             missing.append(f"- {cell.title}: " + (f"seeds {rest}" if done else "nothing measured"))
-        if not done:
-            continue
         by_trace, builds = {}, []
         for name in names:
-            by_trace[name], measured_by = bench.means(cell, name, done)
-            data[key_of(cell, name)] = {"seeds": done, "builds": measured_by, "rows": as_data(by_trace[name])}
-            builds += [build for build in measured_by if build not in builds]
-        sections += section(cell, by_trace, done, builds)
+            own = bench.own(cell, name, SEEDS)
+            data[key_of(cell, name)] = bench.taken_over(cell, name) + ([own] if own else [])
+            parts = bench.parts(cell, name, done)
+            builds += [part["build"] for part in parts if part["build"] not in builds]
+            if parts:
+                by_trace[name] = combined(parts)
+        if len(by_trace) == len(names):
+            sections += section(cell, by_trace, done, builds)
     if not sections:
         print("nothing is whole yet: docs/policy-benchmark.md stays as it is")
         return
     with open(os.path.join(ROOT, "tests/tools/policy_benchmark_head.md")) as file:
-        lines = [file.read().format(machine=machine(), base=bench.base)]
+        lines = [file.read().format(machine=machine(), base=bench.digest(BASE))]
     if missing:
         lines += ["Missing from the whole grid:", "", *missing, ""]
+    with open(DATA + ".part", "w") as file:
+        json.dump({"columns": COLUMNS, "parts": data}, file, separators=(",", ":"), sort_keys=True)
+        file.write("\n")
+    os.replace(DATA + ".part", DATA)
     with open(os.path.join(ROOT, "docs/policy-benchmark.md"), "w") as file:
         file.write("\n".join(lines + sections))
-    with open(DATA, "w") as file:
-        json.dump({"base": bench.base, "columns": COLUMNS, "cells": data}, file, separators=(",", ":"), sort_keys=True)
-        file.write("\n")
+
+
+def taken_from_document():
+    with open(DATA) as file:
+        data = json.load(file)
+    if data["columns"] != COLUMNS:
+        raise SystemExit(f"{DATA} has other columns: nothing of it can be taken over")
+    return data["parts"]
 
 
 def main():
@@ -413,11 +435,7 @@ def main():
     if not files:
         print(f"no traces in {traces}: set EBB_TRACES to a folder of CSV files (docs/backtest.md); nothing was measured")
         return 0
-    earlier = None
-    if options.onto:
-        with open(DATA) as file:
-            earlier = json.load(file)
-    bench = Bench(options.build_dir, files, earlier)
+    bench = Bench(options.build_dir, files, taken_from_document() if options.onto else None)
     bench.check_decides_alike()
     seeds = SEEDS[:1] if options.quick else SEEDS
     cells = [cell for cell in CELLS if not options.quick or cell.gpus in (64, 100)]
