@@ -36,12 +36,13 @@ void WeightsJudge::daemon_started() {
 }
 
 void WeightsJudge::reloaded(const SnapshotsConfig& now) {
-  const bool again = clock_.steady() - reloaded_ < kReloadTakes;
-  unavailable_before_ = again ? std::max(unavailable_before_, unavailable_) : unavailable_;
+  unavailable_before_ = is_reloaded_lately() ? std::max(unavailable_before_, unavailable_) : unavailable_;
   unavailable_ = now.max_unavailable;
   on_policy_ = now.ready_fraction == 1;
   reloaded_ = clock_.steady();
 }
+
+bool WeightsJudge::is_reloaded_lately() const { return clock_.steady() - reloaded_ < kReloadTakes; }
 
 void WeightsJudge::forget_what_is_over() {
   std::erase_if(open_, [&](const auto& entry) { return !is_open(entry.first); });
@@ -250,17 +251,15 @@ void WeightsJudge::check_member(const LoadOrder& order, const Site& site, const 
   }
 }
 
-bool WeightsJudge::serves(const DeploymentId& id, const ReplicaId& name, const Shown& shown) const {
-  if (!asked_ || !asked_->deployments.contains(id)) return false;
+const ReplicaWeights* WeightsJudge::asked_of(const DeploymentId& id, const ReplicaId& name) const {
+  if (!asked_ || !asked_->deployments.contains(id)) return nullptr;
   const auto& replicas = asked_->deployments.at(id).replicas;
   const auto replica = replicas.find(name);
-  return replica != replicas.end() && replica->second.phase == WeightsPhase::serving && shown.ready &&
-         shown.current == replica->second.loaded && shown.stage == LoadStage::idle;
+  return replica == replicas.end() ? nullptr : &replica->second;
 }
 
 void WeightsJudge::check_ready(const Snapshot& snapshot, const JobWeights& state) {
-  const bool lately = clock_.steady() - reloaded_ < kReloadTakes;
-  if (snapshot.phase != SnapshotPhase::serving || !on_policy_ || lately) return;
+  if (snapshot.phase != SnapshotPhase::serving || !on_policy_ || is_reloaded_lately()) return;
   for (const auto& [id, deployment] : state.deployments) {
     for (const auto& [name, replica] : deployment.replicas) {
       if (!replica.counted) continue;
@@ -274,16 +273,17 @@ void WeightsJudge::check_ready(const Snapshot& snapshot, const JobWeights& state
 void WeightsJudge::check_wave(const LoadOrder& order) {
   if (!sites_->at(order.deployment).can.by_replica) return;
   // A pass that began before a reload goes by what was in force then.
-  const bool lately = clock_.steady() - reloaded_ < kReloadTakes;
-  const double share = lately ? std::max(unavailable_, unavailable_before_) : unavailable_;
-  // Who serves for certain is told; of whom it is doubtful counts as there. Those who have ended are still remembered.
-  const bool known = asked_ && asked_->deployments.contains(order.deployment);
+  const double share = is_reloaded_lately() ? std::max(unavailable_, unavailable_before_) : unavailable_;
+  // Told counts who serves for certain: it was recorded, and is still shown. There counts also who may serve; of those
+  // who are remembered many have ended.
   int told = 0, there = 0;
   for (const auto& [name, shown] : shown_[order.deployment]) {
+    const ReplicaWeights* recorded = asked_of(order.deployment, name);
+    const bool serves = recorded != nullptr && recorded->phase == WeightsPhase::serving && shown.ready &&
+                        shown.current == recorded->loaded && shown.stage == LoadStage::idle;
     const bool is_told = std::find(order.replicas.begin(), order.replicas.end(), name) != order.replicas.end();
-    told += is_told && serves(order.deployment, name, shown) ? 1 : 0;
-    const bool recorded = known && asked_->deployments.at(order.deployment).replicas.contains(name);
-    there += recorded || shown.at == read_at_[order.deployment] ? 1 : 0;
+    told += is_told && serves ? 1 : 0;
+    there += recorded != nullptr || shown.at == read_at_[order.deployment] ? 1 : 0;
   }
   if (told > std::max(1, static_cast<int>(std::floor(share * there + 1e-9))))
     say("max_unavailable: " + order.id + " takes " + std::to_string(told) + " of " + std::to_string(there) +

@@ -104,8 +104,10 @@ class WeightsJudge {
   /// The ledger says that it may serve; the whole truth for a life that has not looked yet.
   [[nodiscard]] bool is_recorded_as_current(const ReplicaId& name) const;
   void check_member(const LoadOrder& order, const Site& site, const ReplicaId& name);
-  /// It serves for certain: the daemon had recorded that, and it still shows it.
-  [[nodiscard]] bool serves(const DeploymentId& id, const ReplicaId& name, const Shown& shown) const;
+  /// What the last record that was asked for says of a replica; null: nothing.
+  [[nodiscard]] const ReplicaWeights* asked_of(const DeploymentId& id, const ReplicaId& name) const;
+  /// A pass may still go by the configuration before.
+  [[nodiscard]] bool is_reloaded_lately() const;
   void check_wave(const LoadOrder& order);
   /// With `ready_fraction` 1 a snapshot serves when everybody on whom that depends shows it.
   void check_ready(const Snapshot& snapshot, const JobWeights& state);

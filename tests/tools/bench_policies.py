@@ -157,17 +157,16 @@ class Bench:
         """What the figures of a trace depend on, beside build and seed."""
         return hashlib.sha256((configuration(cell) + self.digest(self.traces[name])).encode()).hexdigest()[:16]
 
-    def place(self, cell, name, seed):
-        text = configuration(cell)
-        key = hashlib.sha256("\n".join([self.build, text, self.digest(self.traces[name]), str(seed)]).encode()).hexdigest()
-        return text, os.path.join(self.kept, f"{name}-{key[:20]}")
+    def path(self, cell, name, seed):
+        """Where a run is kept, without its ending."""
+        return os.path.join(self.kept, f"{name}-{self.build}-{self.inputs(cell, name)}-{seed}")
 
     def known(self, cell, name, seed):
-        with open(self.place(cell, name, seed)[1] + ".json") as file:
+        with open(self.path(cell, name, seed) + ".json") as file:
             return json.load(file)["policies"]
 
     def is_measured(self, cell, name, seed):
-        return os.path.exists(self.place(cell, name, seed)[1] + ".json")
+        return os.path.exists(self.path(cell, name, seed) + ".json")
 
     def taken_over(self, cell, name):
         """Parts of earlier builds from these very inputs."""
@@ -214,9 +213,9 @@ class Bench:
                 raise SystemExit("this build decides otherwise: nothing can be taken over; without --onto all is measured anew")
 
     def measure(self, cell, name, seed):
-        text, path = self.place(cell, name, seed)
+        path = self.path(cell, name, seed)
         with open(path + ".yaml", "w") as file:
-            file.write(text)
+            file.write(configuration(cell))
         done = subprocess.run([self.ebbd, "backtest", "--config", path + ".yaml", "--trace", self.traces[name],
                                "--seed", str(seed), "--format", "json", "--informed", "--out", path + ".part"],
                               capture_output=True, text=True)
@@ -386,20 +385,19 @@ def written(bench):
     sections, data, missing = [], dict(bench.earlier), []
     for cell in CELLS:
         names = bench.traces_of(cell)
-        done = [seed for seed in SEEDS if all(bench.has(cell, name, seed) for name in names)]
-        if len(done) < len(SEEDS):
-            rest = ", ".join(str(seed) for seed in SEEDS if seed not in done)
-            missing.append(f"- {cell.title}: " + (f"seeds {rest}" if done else "nothing measured"))
-        by_trace, builds = {}, []
+        done = [seed for seed in SEEDS if names and all(bench.has(cell, name, seed) for name in names)]
+        parts = {name: bench.parts(cell, name, done) for name in names}
         for name in names:
             own = bench.own(cell, name, SEEDS)
             data[key_of(cell, name)] = bench.taken_over(cell, name) + ([own] if own else [])
-            parts = bench.parts(cell, name, done)
-            builds += [part["build"] for part in parts if part["build"] not in builds]
-            if parts:
-                by_trace[name] = combined(parts)
-        if len(by_trace) == len(names):
-            sections += section(cell, by_trace, done, builds)
+        # A trace whose means are of further seeds too stands beside the others with all of them only.
+        if not done or any(sum(len(part["seeds"]) for part in of_trace) < len(done) for of_trace in parts.values()):
+            missing.append(f"- {cell.title}: there are no seeds that all traces have")
+            continue
+        if len(done) < len(SEEDS):
+            missing.append(f"- {cell.title}: seeds {', '.join(str(seed) for seed in SEEDS if seed not in done)}")
+        builds = list(dict.fromkeys(part["build"] for of_trace in parts.values() for part in of_trace))
+        sections += section(cell, {name: combined(of_trace) for name, of_trace in parts.items()}, done, builds)
     if not sections:
         print("nothing is whole yet: docs/policy-benchmark.md stays as it is")
         return
