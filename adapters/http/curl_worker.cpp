@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <span>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -269,9 +270,14 @@ void CurlWorker::start(std::unique_ptr<Transfer> transfer) {
 void CurlWorker::handle_events(int timeout_ms) {
   std::array<epoll_event, 256> events{};
   const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout_ms);
+  const std::span named(events.data(), static_cast<std::size_t>(std::max(count, 0)));
+  // First, because acting closes sockets: up to here whatever the kernel names is open.
+  for (epoll_event& event : named) {
+    const int fd = event.data.fd;
+    if (fd != wake_ && fd != timer_ && !wanted_.contains(fd)) epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, &event);
+  }
   int still_running = 0;
-  for (int i = 0; i < count; ++i) {
-    const epoll_event& event = events[static_cast<std::size_t>(i)];
+  for (const epoll_event& event : named) {
     if (event.data.fd == wake_ || event.data.fd == timer_) {
       std::uint64_t ignored = 0;
       [[maybe_unused]] const auto drained = read(event.data.fd, &ignored, sizeof ignored);
@@ -338,17 +344,18 @@ void CurlWorker::drop_all() {
 }
 
 int CurlWorker::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) {
-  const int epoll = static_cast<CurlWorker*>(self)->epoll_;
-  epoll_event event{};
-  event.data.fd = socket;
+  auto& worker = *static_cast<CurlWorker*>(self);
   if (what == CURL_POLL_REMOVE) {
-    epoll_ctl(epoll, EPOLL_CTL_DEL, socket, &event);
+    worker.wanted_.erase(socket);
     return 0;
   }
+  worker.wanted_.insert(socket);
+  epoll_event event{};
+  event.data.fd = socket;
   if (what != CURL_POLL_OUT) event.events |= EPOLLIN;
   if (what != CURL_POLL_IN) event.events |= EPOLLOUT;
-  if (epoll_ctl(epoll, EPOLL_CTL_MOD, socket, &event) == 0) return 0;
-  return epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &event) == 0 ? 0 : -1;
+  if (epoll_ctl(worker.epoll_, EPOLL_CTL_MOD, socket, &event) == 0) return 0;
+  return epoll_ctl(worker.epoll_, EPOLL_CTL_ADD, socket, &event) == 0 ? 0 : -1;
 }
 
 int CurlWorker::on_timer(CURLM*, long timeout_ms, void* self) {

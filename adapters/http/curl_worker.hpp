@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "adapters/http/curl_client.hpp"
@@ -63,6 +64,10 @@ class CurlWorker {
   CURL* easy_handle();
   bool configure(Transfer& transfer) const;
 
+  /// What curl wants of a socket. "Nothing" is only noted: curl 7.88 says it of a socket that was still connecting
+  /// after it has closed it, when its number may be another thread's socket. The kernel forgets what is closed; what
+  /// stays open and speaks although nobody wants to hear it is taken off by handle_events, and what is wanted again
+  /// before that (a kept connection between two rounds) was never off.
   static int on_socket(CURL* easy, curl_socket_t socket, int what, void* self, void* known);
   static int on_timer(CURLM* multi, long timeout_ms, void* self);
 
@@ -72,6 +77,7 @@ class CurlWorker {
   int wake_ = -1;   ///< eventfd
   int timer_ = -1;  ///< timerfd: curl names spans, the kernel counts them
   CURLM* multi_ = nullptr;
+  std::unordered_set<int> wanted_;  ///< the sockets curl waits for; epoll_ may hold more
   std::vector<CURL*> spare_;  ///< handles are kept: making one costs as much as a small transfer
   std::unordered_map<std::uint64_t, std::unique_ptr<Transfer>> running_;
 

@@ -6,8 +6,10 @@
 #include <boost/asio.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "adapters/http/auth.hpp"
 #include "adapters/http/curl_client.hpp"
@@ -257,6 +259,19 @@ TEST_F(CurlClientTest, ConnectionsAreUsedAgain) {
   EXPECT_EQ(server_.connections(), 1);
 }
 
+TEST_F(CurlClientTest, AKeptConnectionThatTheServerEndsKeepsNobodyAwake) {
+  server_.put("/hang", page("", Manner::hang));
+  {
+    TestServer gone;
+    gone.put("/", "ok");
+    ASSERT_TRUE(get(gone.url("/")).ok());
+  }
+  const std::clock_t before = std::clock();
+  ASSERT_FALSE(get(server_.url("/hang"), Duration{400}).ok());
+  const double cpu_s = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+  EXPECT_LT(cpu_s, 0.1) << "of 0.4 s in which nothing was to be done";
+}
+
 TEST_F(CurlClientTest, TwoHundredRequestsAtOnceAllComeBack) {
   server_.put("/", "ok");
   std::vector<HttpRequest> requests(200, HttpRequest(server_.url("/")));
@@ -349,6 +364,23 @@ TEST(CurlClientLife, TheLoopMayDieWithAnswersStillQueuedInIt) {
     client.stop();
   }
   SUCCEED() << "the sanitizers are the judges";
+}
+
+// curl 7.88 closes a socket that is still connecting before it says that it no longer wants to wait for it. By then the
+// number may be that of a connection the server's thread has just accepted: ThreadSanitizer is the judge.
+TEST(CurlClientLife, StoppingWhileConnectingTouchesNoDescriptorOfAnotherThread) {
+  TestServer server;
+  server.put("/", "ok");
+  for (int round = 0; round < 20; ++round) {
+    asio::io_context io;
+    CurlClient client;
+    const int before = server.connections();
+    for (int i = 0; i < 200; ++i) test::start(io, client.send(HttpRequest(server.url("/"))));
+    io.poll();
+    while (server.connections() == before) std::this_thread::yield();
+    client.stop();
+    io.run();
+  }
 }
 
 TEST(CurlClientLife, ManyStartAndStop) {
