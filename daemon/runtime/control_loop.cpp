@@ -32,7 +32,8 @@ awaitable<void> ControlLoop::run(State state) {
     seen.busy = std::move(busy);
     if (parts_.weights) parts_.weights(seen);
     parts_.listener.observed(seen, parts_.clock.now() - began);
-    co_await take_in(state);
+    take_in(state);
+    (void)co_await record_outcomes();  // what failed is said to the listener, and tried again
 
     const TimePoint now = parts_.clock.now();
     if (std::exchange(poked_, false)) due = now;
@@ -51,25 +52,34 @@ awaitable<void> ControlLoop::run(State state) {
   }
 }
 
-awaitable<void> ControlLoop::take_in(State& state) {
+void ControlLoop::take_in(State& state) {
   for (const Event& event : std::exchange(told_, {})) state = reduce(std::move(state), event);
   for (const Finished& finished : parts_.actuator.take_finished()) {
     state = reduce(std::move(state), finished.outcome, finished.action);
     parts_.listener.finished(finished);
     unrecorded_.push_back(finished.outcome);
   }
-  if (unrecorded_.empty()) co_return;
+}
+
+awaitable<Status> ControlLoop::record_outcomes() {
+  if (unrecorded_.empty()) co_return Done{};
   std::vector<Outcome> outcomes = unrecorded_;
   const Status written = co_await parts_.ledger.record(std::move(outcomes));
   ledger_answered(written);
   if (written.ok() || unrecorded_.size() > kMostUnrecorded) unrecorded_.clear();
+  co_return written;
 }
 
 awaitable<void> ControlLoop::commit(const Observation& seen, Decision decision, std::shared_ptr<const Config> config,
                                     std::shared_ptr<const Wiring> wiring, State& state) {
   const TimePoint began = parts_.clock.now();
-  const Status written = co_await parts_.ledger.record(seen, state, decision, config);
-  ledger_answered(written);
+  // In this order: a restart adds to a recorded state the outcomes recorded after it, so that none of those may be in
+  // it.
+  Status written = co_await record_outcomes();
+  if (written.ok()) {
+    written = co_await parts_.ledger.record(seen, state, decision, config);
+    ledger_answered(written);
+  }
   if (!written.ok()) decision = only_shrinking(std::move(decision));
   state = decision.next;
   // A load may have begun while this was decided and recorded; growth waits for it (I7).

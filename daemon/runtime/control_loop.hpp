@@ -59,7 +59,8 @@ class ControlLoop {
   void tell(Event event);
 
  private:
-  awaitable<void> take_in(State& state);
+  void take_in(State& state);  ///< what was told and what has ended since the last pass
+  awaitable<Status> record_outcomes();
   awaitable<void> commit(const Observation& seen, Decision decision, std::shared_ptr<const Config> config,
                          std::shared_ptr<const Wiring> wiring, State& state);
   awaitable<void> keep_alive(const Observation& seen, const State& state, std::shared_ptr<const Config> config,

@@ -53,6 +53,29 @@ TEST(ControlLoop, WithTheLedgerDownOnlyShrinkingGoesOut) {
   EXPECT_EQ(rig.listener.ledger.back(), "");
 }
 
+// A restart takes up the newest decision's state and adds the outcomes recorded after it: one that it knew already
+// would count twice.
+TEST(ControlLoop, NoDecisionIsRecordedThatKnowsAnOutcomeTheLedgerDoesNot) {
+  Rig rig;
+  rig.fleet->apply_errors = {Error{ErrorCode::denied, "no rights", false}};
+  rig.ledger.outcome_error = Error{ErrorCode::exhausted, "disk full", false};
+  rig.start();
+  rig.run(20);
+  ASSERT_EQ(rig.listener.state.deployments.at(kChat).failures, 1);
+  const auto knows = [](const Decision& decision) {
+    const auto memory = decision.next.deployments.find(kChat);
+    return memory != decision.next.deployments.end() && memory->second.failures > 0;
+  };
+  EXPECT_EQ(std::ranges::count_if(rig.ledger.recorded, knows), 0);
+  EXPECT_EQ(rig.listener.ledger, std::vector<std::string>(rig.listener.ledger.size(), "disk full"));
+
+  rig.ledger.outcome_error.reset();
+  rig.run(20);
+  EXPECT_GT(std::ranges::count_if(rig.ledger.recorded, knows), 0) << "it goes on";
+  ASSERT_FALSE(rig.ledger.outcomes.empty());
+  EXPECT_EQ(rig.ledger.outcomes.front().kind, OutcomeKind::failed);
+}
+
 TEST(ControlLoop, EveryActionWasRecordedBeforeItWasApplied) {
   Rig rig;
   rig.start();

@@ -18,7 +18,7 @@ struct Open {
 };
 
 MemoryVfs::File& file_of(sqlite3_file* f) { return **reinterpret_cast<Open*>(f)->file; }
-int refusal(sqlite3_file* f) { return reinterpret_cast<Open*>(f)->owner->next_code; }
+MemoryVfs& owner_of(sqlite3_file* f) { return *reinterpret_cast<Open*>(f)->owner; }
 
 void put(std::string& bytes, const MemoryVfs::File::Change& change, const char* from) {
   if (change.truncate) {
@@ -79,7 +79,7 @@ int read(sqlite3_file* f, void* to, int n, sqlite3_int64 at) {
   return SQLITE_IOERR_SHORT_READ;
 }
 int changed(sqlite3_file* f, const MemoryVfs::File::Change& change, const char* from) {
-  if (refusal(f) != SQLITE_OK) return refusal(f);
+  if (const int code = owner_of(f).answer(); code != SQLITE_OK) return code;
   MemoryVfs::File& file = file_of(f);
   put(file.now, change, from);
   file.since.push_back(change);
@@ -91,7 +91,7 @@ int write(sqlite3_file* f, const void* from, int n, sqlite3_int64 at) {
 }
 int truncate(sqlite3_file* f, sqlite3_int64 size) { return changed(f, {static_cast<std::size_t>(size), 0, true}, ""); }
 int sync(sqlite3_file* f, int) {
-  if (refusal(f) != SQLITE_OK) return refusal(f);
+  if (const int code = owner_of(f).answer(); code != SQLITE_OK) return code;
   all_reach_disk(file_of(f));
   return SQLITE_OK;
 }
@@ -134,7 +134,7 @@ int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* f, int flags, int* ou
   return SQLITE_OK;
 }
 int remove(sqlite3_vfs* vfs, const char* name, int) {
-  if (of(vfs).next_code != SQLITE_OK) return of(vfs).next_code;
+  if (const int code = of(vfs).answer(); code != SQLITE_OK) return code;
   return of(vfs).files.erase(name) > 0 ? SQLITE_OK : SQLITE_IOERR_DELETE_NOENT;
 }
 int access(sqlite3_vfs* vfs, const char* name, int, int* out) {

@@ -21,8 +21,15 @@ class MemoryVfs {
   MemoryVfs& operator=(const MemoryVfs&) = delete;
 
   [[nodiscard]] const char* name() const { return name_.c_str(); }
-  /// Until reset, every change answers with this code: SQLITE_FULL, SQLITE_IOERR_WRITE.
-  int next_code = SQLITE_OK;
+  /// The next `changes` to any file answer with this code (SQLITE_FULL, SQLITE_IOERR_WRITE), or all until `heal`.
+  void fail(int code, std::uint64_t changes = UINT64_MAX) {
+    code_ = code;
+    failures_left_ = changes;
+  }
+  void heal() { failures_left_ = 0; }
+  [[nodiscard]] bool fails() const { return failures_left_ > 0; }
+  /// What the change that is asked for now answers.
+  int answer() { return fails() ? (--failures_left_, code_) : SQLITE_OK; }
   /// The power goes off. All connections must be closed without a checkpoint before.
   void cut();
 
@@ -43,6 +50,8 @@ class MemoryVfs {
  private:
   const std::uint64_t seed_;
   std::uint64_t cuts_ = 0;
+  std::uint64_t failures_left_ = 0;
+  int code_ = SQLITE_OK;
   std::string name_;
   sqlite3_vfs vfs_{};
 };

@@ -169,11 +169,7 @@ class Run {
     engines_.pass_minute();
     weights_.pass_minute();
     if (chance(random_, kPublishes)) train();
-    if (vfs_.next_code != SQLITE_OK ? chance(random_, 0.2) : chance(random_, 0.005)) {
-      vfs_.next_code = vfs_.next_code != SQLITE_OK ? SQLITE_OK
-                       : chance(random_, 0.5)      ? SQLITE_FULL
-                                                   : SQLITE_IOERR_WRITE;
-    }
+    if (vfs_.fails() ? chance(random_, 0.2) : chance(random_, 0.005)) disk_turns();
     if (chance(random_, 0.003)) say_override();
     if (!ok()) return;
     const TimePoint until = steady_.now() + kMinute;
@@ -192,6 +188,14 @@ class Run {
     minutes_handlers_ = static_cast<int>(std::min<std::uint64_t>(steady_.handlers(), 1'000));
   }
 
+  void disk_turns() {
+    if (vfs_.fails()) return vfs_.heal();
+    const int code = chance(random_, 0.5) ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+    // For some minutes, or for so short that one record is refused and the one after it is not.
+    if (chance(random_, 0.5)) return vfs_.fail(code);
+    vfs_.fail(code, static_cast<std::uint64_t>(between(random_, 1, 3)));
+  }
+
   void say_override() {
     const OverrideKind kind = chance(random_, 0.5) ? OverrideKind::freeze : OverrideKind::drain_all;
     Override word;
@@ -206,7 +210,7 @@ class Run {
     event.kind = "override_set";
     event.set = word;
     // As the API does it: what could not be recorded is refused.
-    if (vfs_.next_code != SQLITE_OK || !ledger_.write(event)) return;
+    if (vfs_.fails() || !ledger_.write(event)) return;
     process_->tell(event);
     judge_.overridden(kind, true, word.expires_at);
     // Before a decision has it, it stands in the ledger alone.
@@ -230,7 +234,7 @@ class Run {
   void crash() {
     ++crashes_;
     end();
-    vfs_.next_code = SQLITE_OK;
+    vfs_.heal();
     vfs_.cut();
     // Some minutes may pass, and the clock may be another one's when it comes back.
     for (int minutes = between(random_, 0, 15); minutes > 0; --minutes) {
@@ -275,7 +279,7 @@ class Run {
   }
 
   void heal() {
-    vfs_.next_code = SQLITE_OK;
+    vfs_.heal();
     world_.heal();
     engines_.heal();
     trainer_.heal();

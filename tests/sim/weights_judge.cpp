@@ -274,13 +274,15 @@ void WeightsJudge::check_wave(const LoadOrder& order) {
   if (!sites_->at(order.deployment).can.by_replica) return;
   // A pass that began before a reload goes by what was in force then.
   const double share = is_reloaded_lately() ? std::max(unavailable_, unavailable_before_) : unavailable_;
-  // Told counts who serves for certain: it was recorded, and is still shown. There counts also who may serve; of those
-  // who are remembered many have ended.
+  // Told counts who serves for certain: it was recorded, is still shown, and what it has still counts (a snapshot that
+  // failed does not once a full one serves). There counts also who may serve; of those who are remembered many have
+  // ended.
   int told = 0, there = 0;
   for (const auto& [name, shown] : shown_[order.deployment]) {
     const ReplicaWeights* recorded = asked_of(order.deployment, name);
     const bool serves = recorded != nullptr && recorded->phase == WeightsPhase::serving && shown.ready &&
-                        shown.current == recorded->loaded && shown.stage == LoadStage::idle;
+                        shown.current == recorded->loaded && shown.stage == LoadStage::idle &&
+                        believed_.admissible(recorded->loaded, job_.snapshots.max_versions_behind);
     const bool is_told = std::find(order.replicas.begin(), order.replicas.end(), name) != order.replicas.end();
     told += is_told && serves ? 1 : 0;
     there += recorded != nullptr || shown.at == read_at_[order.deployment] ? 1 : 0;

@@ -18,7 +18,8 @@ namespace ebb::testing {
 
 class MemoryLedger final : public Ledger {
  public:
-  std::optional<Error> next_error;  ///< until reset, every record fails with it
+  std::optional<Error> next_error;     ///< until reset, every record fails with it
+  std::optional<Error> outcome_error;  ///< until reset, every record of outcomes does
   std::vector<Decision> recorded;
   std::vector<Outcome> outcomes;
   std::vector<Event> written_events;
@@ -31,6 +32,7 @@ class MemoryLedger final : public Ledger {
   }
   awaitable<Status> record(std::vector<Outcome> ended) override {
     if (next_error) co_return *next_error;
+    if (outcome_error) co_return *outcome_error;
     outcomes.insert(outcomes.end(), ended.begin(), ended.end());
     co_return Done();
   }
