@@ -3,13 +3,13 @@
 namespace ebb::sim {
 namespace {
 
-constexpr std::string_view kNames[] = {
+constexpr MutantName kNames[] = {
 #include "tests/sim/mutants.inc"
 };
 
 }  // namespace
 
 int chosen_mutant = 0;
-std::span<const std::string_view> mutant_names() { return kNames; }
+std::span<const MutantName> mutants() { return kNames; }
 
 }  // namespace ebb::sim

@@ -9,7 +9,12 @@ namespace ebb::sim {
 /// The one that is chosen, counted from 1; 0: the unbroken build.
 extern int chosen_mutant;
 inline bool mutant(int number) { return chosen_mutant == number; }
+
+struct MutantName {
+  std::string_view name;
+  std::string_view said;  ///< a part of what the judge says of it
+};
 /// By number from 1 on.
-std::span<const std::string_view> mutant_names();
+std::span<const MutantName> mutants();
 
 }  // namespace ebb::sim

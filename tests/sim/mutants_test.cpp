@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -30,9 +31,11 @@ const std::map<std::string, std::uint64_t> kRare{{"slow_start_replaced_past_the_
                                                  {"restart_forgets_the_weights", 3},
                                                  {"name_of_broken_weights_believed", 21}};
 
-std::vector<std::uint64_t> seeds_for(const std::string& mutant) {
+const MutantName& named(int number) { return mutants()[static_cast<std::size_t>(number) - 1]; }
+
+std::vector<std::uint64_t> seeds_for(const MutantName& mutant) {
   std::vector<std::uint64_t> out;
-  if (const auto rare = kRare.find(mutant); rare != kRare.end()) out.push_back(rare->second);
+  if (const auto rare = kRare.find(std::string(mutant.name)); rare != kRare.end()) out.push_back(rare->second);
   const char* more = std::getenv("EBB_SEEDS");
   const std::uint64_t last = more != nullptr ? std::stoull(more) : kSeeds;
   for (std::uint64_t seed = 1; seed <= last; ++seed) out.push_back(seed);
@@ -49,31 +52,30 @@ class Mutant : public Simulator, public ::testing::WithParamInterface<int> {
   void TearDown() override { chosen_mutant = 0; }
 };
 
+// By what it breaks: that a life goes wrong for another reason, or later, is not enough.
 TEST_P(Mutant, IsCaught) {
-  chosen_mutant = GetParam();
-  const std::vector<std::uint64_t> seeds =
-      seeds_for(std::string(mutant_names()[static_cast<std::size_t>(GetParam()) - 1]));
-  for (const std::uint64_t seed : seeds) {
+  const MutantName& mutant = named(GetParam());
+  for (const std::uint64_t seed : seeds_for(mutant)) {
+    chosen_mutant = GetParam();
     const RunReport report = run({seed, kDays});
     if (report.violation.empty()) continue;
     std::printf("seed %d: %s\n", static_cast<int>(seed), report.violation.c_str());
     // It is the mutant that broke this life, and not the simulator.
     chosen_mutant = 0;
     const RunReport unbroken = run({seed, kDays});
-    EXPECT_EQ(unbroken.violation, "") << "seed " << seed << " at " << unbroken.at << "\n" << unbroken.story;
-    return;
+    ASSERT_EQ(unbroken.violation, "") << "seed " << seed << " at " << unbroken.at << "\n" << unbroken.story;
+    if (report.violation.find(mutant.said) != std::string::npos) return;
   }
-  ADD_FAILURE() << "nobody noticed within " << seeds.size() << " seeds of " << kDays << " days";
+  ADD_FAILURE() << "within these seeds of " << kDays << " days nobody said '" << mutant.said << "'";
 }
 
 std::vector<int> numbers() {
-  std::vector<int> out;
-  for (std::size_t i = 1; i <= mutant_names().size(); ++i) out.push_back(static_cast<int>(i));
+  std::vector<int> out(mutants().size());
+  std::iota(out.begin(), out.end(), 1);
   return out;
 }
-INSTANTIATE_TEST_SUITE_P(All, Mutant, ::testing::ValuesIn(numbers()), [](const auto& instance) {
-  return std::string(mutant_names()[static_cast<std::size_t>(instance.param) - 1]);
-});
+INSTANTIATE_TEST_SUITE_P(All, Mutant, ::testing::ValuesIn(numbers()),
+                         [](const auto& instance) { return std::string(named(instance.param).name); });
 
 TEST_F(Simulator, TheUnbrokenBuildOfTheSameSourcesSurvives) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {

@@ -84,6 +84,7 @@ void WeightsJudge::recording(const WeightsRecord& record) {
                  note.order, note.what, note.identity.value, note.detail);
   }
   believed_.enter(record, limit(), [this](const std::string& what) { say(what); });
+  check_one_at_a_time(record);
   for (const auto& [id, deployment] : record.state.deployments) {
     const LoadOrder& order = deployment.load.order;
     if (deployment.load.phase != LoadPhase::idle && given_.try_emplace(order.id, clock_.now()).second)
@@ -267,6 +268,24 @@ void WeightsJudge::check_ready(const Snapshot& snapshot, const JobWeights& state
       if (shown == shown_[id].end() || !shown->second.ready || shown->second.current != snapshot.identity())
         say("ready_fraction: " + snapshot.identity().value + " serves, and " + name.value + " does not show it");
     }
+  }
+}
+
+void WeightsJudge::check_one_at_a_time(const WeightsRecord& record) {
+  if (!asked_) return;
+  const auto ends = [](const LoadNote& note) {
+    return note.replica.value.empty() && note.what != to_string(LoadPhase::sending) &&
+           note.what != to_string(LoadPhase::asking) && note.what != to_string(LoadPhase::loading);
+  };
+  for (const auto& [id, deployment] : record.state.deployments) {
+    const auto before = asked_->deployments.find(id);
+    if (before == asked_->deployments.end() || before->second.load.phase == LoadPhase::idle) continue;
+    const std::string& old = before->second.load.order.id;
+    const std::string& now = deployment.load.order.id;
+    if (deployment.load.phase == LoadPhase::idle || now == old) continue;
+    const bool is_over = std::any_of(record.notes.begin(), record.notes.end(),
+                                     [&](const LoadNote& note) { return note.order == old && ends(note); });
+    if (!is_over) say("two orders at once: " + now + " while " + old + " is not over");
   }
 }
 

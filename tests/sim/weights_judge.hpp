@@ -108,6 +108,8 @@ class WeightsJudge {
   [[nodiscard]] const ReplicaWeights* asked_of(const DeploymentId& id, const ReplicaId& name) const;
   /// A pass may still go by the configuration before.
   [[nodiscard]] bool is_reloaded_lately() const;
+  /// A deployment's next order is given when the one before has come to an end, and that was said.
+  void check_one_at_a_time(const WeightsRecord& record);
   void check_wave(const LoadOrder& order);
   /// With `ready_fraction` 1 a snapshot serves when everybody on whom that depends shows it.
   void check_ready(const Snapshot& snapshot, const JobWeights& state);
