@@ -88,7 +88,7 @@ class App final : public Control {
  private:
   FactoryParts parts() { return {io_.get_executor(), http_, clock_, shim_path_, plugin_host_path_}; }
   awaitable<void> main();
-  awaitable<State> recovered();
+  awaitable<Resumed> recovered();
   awaitable<void> watch_config();
   awaitable<Status> record_and_tell(Event event);
   void add_weights(Observation& seen) const;
@@ -147,7 +147,7 @@ int App::run() {
 }
 
 awaitable<void> App::main() {
-  State state = co_await recovered();
+  Resumed left = co_await recovered();
   const Status weights = co_await coordinator_.recover();
   if (!weights.ok()) {
     spdlog::critical("weights=unreadable problem=\"{}\"", weights.error().what);
@@ -156,7 +156,7 @@ awaitable<void> App::main() {
   }
   coordinator_.start();
   spawn(io_.get_executor(), pruner_.run());
-  co_await loop_.run(std::move(state));
+  co_await loop_.run(std::move(left.state), std::move(left.owed));
   Event ended;
   ended.at = clock_.now();
   ended.kind = "stopped";
@@ -166,20 +166,19 @@ awaitable<void> App::main() {
 }
 
 /// What the last run left: its state, and its unfinished actions closed against what the fleets show.
-awaitable<State> App::recovered() {
+awaitable<Resumed> App::recovered() {
   ResumeParts parts{clock_, *ledger_, observer_, live_.current(), wiring_, kVersion};
   Result<Resumed> before = co_await resume(std::move(parts));
   if (!before.ok()) {
     spdlog::critical("ledger=unreadable problem=\"{}\"", before.error().what);
     status_ = 1;
     stop();
-    co_return State();
+    co_return Resumed();
   }
   for (const Finished& ending : before.value().endings) board_.finished(ending);
-  State state = std::move(before.value().state);
-  spdlog::info("recovered_tick={} leases={} unfinished={}", state.tick, state.leases.size(),
-               before.value().endings.size());
-  co_return state;
+  spdlog::info("recovered_tick={} leases={} unfinished={}", before.value().state.tick,
+               before.value().state.leases.size(), before.value().endings.size());
+  co_return std::move(before.value());
 }
 
 /// Which replicas have admissible weights, and which deployments load some: growth there waits (I7).

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -216,6 +217,7 @@ bool CurlWorker::configure(Transfer& transfer) const {
   const auto total_ms = static_cast<long>(std::max<Duration::rep>(request.timeout.count(), 1));
   const auto connect_ms = static_cast<long>(std::max<Duration::rep>(options_.connect_timeout.count(), 1));
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &CurlWorker::open_socket);
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);  // a resolver that hangs must not hold the other transfers
   // curl looks at every name it remembers whenever a transfer ends: with thousands of targets that was most of a
   // round. Connections are kept, so that names are seldom asked for, and then the answer is never an old one.
@@ -341,6 +343,10 @@ void CurlWorker::drop_all() {
     std::swap(left.added, inbox_.added);
   }
   for (auto& transfer : left.added) transfer->waiter->complete(broken_);
+}
+
+curl_socket_t CurlWorker::open_socket(void*, curlsocktype, curl_sockaddr* address) {
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 int CurlWorker::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) {

@@ -64,6 +64,8 @@ class CurlWorker {
   CURL* easy_handle();
   bool configure(Transfer& transfer) const;
 
+  /// A socket that no child inherits: as long as one held a copy, the kernel would not take a closed one off epoll_.
+  static curl_socket_t open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
   /// What curl wants of a socket. "Nothing" is only noted: curl 7.88 says it of a socket that was still connecting
   /// after it has closed it, when its number may be another thread's socket. The kernel forgets what is closed; what
   /// stays open and speaks although nobody wants to hear it is taken off by handle_events, and what is wanted again
@@ -78,7 +80,7 @@ class CurlWorker {
   int timer_ = -1;  ///< timerfd: curl names spans, the kernel counts them
   CURLM* multi_ = nullptr;
   std::unordered_set<int> wanted_;  ///< the sockets curl waits for; epoll_ may hold more
-  std::vector<CURL*> spare_;  ///< handles are kept: making one costs as much as a small transfer
+  std::vector<CURL*> spare_;        ///< handles are kept: making one costs as much as a small transfer
   std::unordered_map<std::uint64_t, std::unique_ptr<Transfer>> running_;
 
   std::mutex mutex_;

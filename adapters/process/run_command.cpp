@@ -55,6 +55,8 @@ class SpawnPlan {
     std::vector<char*> arguments;
     for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
     arguments.push_back(nullptr);
+    // Libraries open sockets without O_CLOEXEC; a child that hangs would keep them, and what polls them here awake.
+    ::posix_spawn_file_actions_addclosefrom_np(&files_, STDERR_FILENO + 1);
     pid_t pid = 0;
     const int error = ::posix_spawnp(&pid, arguments[0], &files_, &attributes_, arguments.data(), environment);
     if (error == ENOENT || error == EACCES) return Error{ErrorCode::not_found, "cannot execute " + argv[0], false};

@@ -80,8 +80,9 @@ bool may_serve(const Chain& chain, const ReplicaWeights& replica, const Snapshot
                const HotloadCapabilities& fleet);
 
 /// Empty, or why the fleets can be helped by nothing but a full snapshot: one that is told as a whole cannot bring a
-/// single replica up to date.
-std::string full_wanted(const JobWeights& state, const std::map<DeploymentId, HotloadCapabilities>& fleets);
+/// single replica up to date, neither one that failed nor one that its vendor has not brought up in time.
+std::string full_wanted(const JobWeights& state, const std::map<DeploymentId, HotloadCapabilities>& fleets,
+                        const SnapshotsConfig& config, TimePoint now);
 
 /// Snapshots that somebody still needs: the chain that newcomers load, what waits, and what orders carry. All others
 /// may leave the store.

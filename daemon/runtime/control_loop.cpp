@@ -21,7 +21,8 @@ constexpr std::size_t kMostUnrecorded = 10'000;
 ControlLoop::ControlLoop(boost::asio::any_io_executor executor, Parts parts)
     : parts_(std::move(parts)), wake_(std::move(executor)) {}
 
-awaitable<void> ControlLoop::run(State state) {
+awaitable<void> ControlLoop::run(State state, std::vector<Outcome> owed) {
+  unrecorded_ = std::move(owed);
   for (TimePoint due = parts_.clock.now(); !stopping_;) {
     const auto config = parts_.config();  // held for the pass: a reload cannot change a tick half-way
     const auto wiring = parts_.wiring();

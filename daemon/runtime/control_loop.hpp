@@ -50,8 +50,9 @@ class ControlLoop {
 
   ControlLoop(boost::asio::any_io_executor executor, Parts parts);
 
-  /// Runs until `stop`; returns after the pass that is under way. Replicas are left as they are.
-  awaitable<void> run(State state);
+  /// Runs until `stop`; returns after the pass that is under way. Replicas are left as they are. `owed`: outcomes that
+  /// the state knows and the ledger does not.
+  awaitable<void> run(State state, std::vector<Outcome> owed = {});
   void stop();
   /// Decides now rather than at the next tick.
   void poke();

@@ -18,7 +18,11 @@ awaitable<Result<Resumed>> resume(ResumeParts parts) {
     out.state = reduce(std::move(out.state), ending.outcome, ending.action);
     outcomes.push_back(ending.outcome);
   }
-  if (!outcomes.empty()) (void)co_await parts.ledger.record(std::move(outcomes));
+  if (!outcomes.empty()) {
+    std::vector<Outcome> told = outcomes;
+    const Status written = co_await parts.ledger.record(std::move(told));
+    if (!written.ok()) out.owed = std::move(outcomes);
+  }
   out.state.started_at = parts.clock.now();
   Event started;
   started.at = out.state.started_at;

@@ -27,10 +27,11 @@ struct ResumeParts {
 struct Resumed {
   State state;
   std::vector<Finished> endings;  ///< unfinished actions of the last run, closed against what the fleets show
+  std::vector<Outcome> owed;      ///< the state knows them, the ledger did not take them: for ControlLoop::run
 };
 
 /// Reads the ledger, closes what was unfinished, and records that a run has started. An error: the ledger cannot be
-/// read. What cannot be written is written no later than the next start: closing again gives the same.
+/// read.
 awaitable<Result<Resumed>> resume(ResumeParts parts);
 
 }  // namespace ebb

@@ -56,7 +56,7 @@ ChainRules JobSnapshots::rules(const Setting& now) const {
   std::vector<HotloadCapabilities> all;
   for (const auto& [id, capabilities] : now.fleets) all.push_back(capabilities);
   ChainRules out = chain_rules(now.snapshots(), all);
-  out.why_full = full_wanted(state_, now.fleets);
+  out.why_full = full_wanted(state_, now.fleets, now.snapshots(), parts_.clock.now());
   return out;
 }
 

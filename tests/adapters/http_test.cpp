@@ -1,5 +1,8 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -257,6 +260,22 @@ TEST_F(CurlClientTest, ConnectionsAreUsedAgain) {
   server_.put("/", "ok");
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(get(server_.url("/")).ok());
   EXPECT_EQ(server_.connections(), 1);
+}
+
+TEST_F(CurlClientTest, NoChildInheritsItsConnections) {
+  server_.put("/", "ok");
+  ASSERT_TRUE(get(server_.url("/")).ok());
+  int found = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const int fd = std::stoi(entry.path().filename().string());
+    sockaddr_in peer{};
+    socklen_t size = sizeof peer;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) continue;
+    if (peer.sin_family != AF_INET || ntohs(peer.sin_port) != server_.port()) continue;
+    ++found;
+    EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+  }
+  EXPECT_EQ(found, 1);
 }
 
 TEST_F(CurlClientTest, AKeptConnectionThatTheServerEndsKeepsNobodyAwake) {

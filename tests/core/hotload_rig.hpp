@@ -149,7 +149,7 @@ struct Rig {
     said.parent = Identity(parent);
     said.kind = parent.empty() ? SnapshotKind::full : SnapshotKind::incremental;
     ChainRules rules = chain_rules(config, {fleets.begin()->second});
-    rules.why_full = full_wanted(state, fleets);
+    rules.why_full = full_wanted(state, fleets, config, now);
     Result<ChainStep> step = published(state.chain, said, {}, rules, now);
     if (!step.ok()) return step;
     state.chain = step->chain;

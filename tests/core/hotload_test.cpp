@@ -201,6 +201,23 @@ TEST(Hotload, AWholeDeploymentGetsAnIncrementOnlyWhenEveryReplicaHasTheParent) {
   EXPECT_EQ(rig.engine("never").weights, std::vector<Identity>{Identity("d")});
 }
 
+// With a ready fraction below 1 other deployments make each snapshot serve before this one has missed it for long.
+TEST(Hotload, AReplicaThatTheVendorNeverBringsUpNeedsAFullSnapshotWhateverServesMeanwhile) {
+  Rig rig(2, false);
+  rig.serve("a");
+  rig.add(Rig::deployment(), "never");
+  rig.pass();
+  EXPECT_EQ(full_wanted(rig.state, rig.fleets, rig.config, rig.now), "");
+  rig.now += rig.config.catch_up_timeout;
+  EXPECT_EQ(full_wanted(rig.state, rig.fleets, rig.config, rig.now),
+            "never was not brought up to date within " + to_text(rig.config.catch_up_timeout));
+  EXPECT_FALSE(rig.publish("b", "a").ok());
+  ASSERT_TRUE(rig.publish("c").ok());
+  rig.passes(6);
+  EXPECT_EQ(rig.engine("never").weights, std::vector<Identity>{Identity("c")});
+  EXPECT_EQ(full_wanted(rig.state, rig.fleets, rig.config, rig.now), "");
+}
+
 TEST(Hotload, ANewcomerWaitsForAFullSnapshotThatIsNearer) {
   Rig rig(1);
   rig.full_every = 4;

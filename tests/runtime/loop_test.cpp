@@ -1,6 +1,8 @@
 // The control loop and actuator with fakes under a virtual clock.
 #include <algorithm>
+#include <optional>
 
+#include "daemon/runtime/recovery.hpp"
 #include "tests/runtime/loop_rig.hpp"
 
 namespace ebb::testing {
@@ -67,6 +69,7 @@ TEST(ControlLoop, NoDecisionIsRecordedThatKnowsAnOutcomeTheLedgerDoesNot) {
     return memory != decision.next.deployments.end() && memory->second.failures > 0;
   };
   EXPECT_EQ(std::ranges::count_if(rig.ledger.recorded, knows), 0);
+  ASSERT_FALSE(rig.listener.ledger.empty());
   EXPECT_EQ(rig.listener.ledger, std::vector<std::string>(rig.listener.ledger.size(), "disk full"));
 
   rig.ledger.outcome_error.reset();
@@ -241,6 +244,36 @@ TEST(Actuator, AReclaimSupersedesAStartThatIsStillBeingTried) {
   rig.run(30);
   EXPECT_EQ(rig.world.count(kRl, false), 0);
   EXPECT_EQ(rig.world.count(kChat, true), 8);
+}
+
+awaitable<void> resumed(Rig& rig, std::optional<Result<Resumed>>& out) {
+  ResumeParts parts{rig.clock, rig.ledger, rig.observer, rig.config, rig.wiring, "test"};
+  out = co_await resume(std::move(parts));
+}
+
+TEST(Resume, WhatTheLedgerDoesNotTakeIsRecordedBeforeTheFirstDecision) {
+  Rig rig;
+  ActionRow row;
+  row.action.id = ActionId("7/rl@pool/start");
+  row.action.kind = ActionKind::start;
+  row.action.fleet = kFleet;
+  row.action.replicas = {ReplicaId("never-seen")};
+  rig.ledger.left.unfinished = {row};
+  rig.ledger.outcome_error = Error{ErrorCode::exhausted, "disk full", false};
+  std::optional<Result<Resumed>> left;
+  spawn(rig.io.get_executor(), resumed(rig, left));
+  rig.run(0);
+  ASSERT_TRUE(left && left->ok());
+  ASSERT_EQ((*left)->owed.size(), 1u);
+  spawn(rig.io.get_executor(), rig.loop.run((*left)->state, (*left)->owed));
+  rig.run(20);
+  EXPECT_TRUE(rig.ledger.recorded.empty());
+
+  rig.ledger.outcome_error.reset();
+  rig.run(20);
+  EXPECT_FALSE(rig.ledger.recorded.empty());
+  ASSERT_FALSE(rig.ledger.outcomes.empty());
+  EXPECT_EQ(rig.ledger.outcomes.front().action, row.action.id);
 }
 
 TEST(Closed, AStartThatNoFleetShowsDidNotHappen) {

@@ -39,17 +39,18 @@ State Confirmed::Version::folded() const {
   return out;
 }
 
-void Confirmed::decided(const Decision& decision, bool written) {
+std::string Confirmed::decided(const Decision& decision, bool written) {
   latest_ = std::max(latest_, decision.at);
   Version version{decision.next, {}};
   if (!written) {
     perhaps_.push_back(std::move(version));
-    return;
+    return {};
   }
   fresh_ = false;
   sure_ = std::move(version);
   perhaps_.clear();
   for (const Action& action : decision.plan.actions) open_[action.id] = action;
+  return refused_.empty() ? "" : refused_.begin()->value;
 }
 
 void Confirmed::ended(const std::vector<Outcome>& outcomes, bool written) {
@@ -59,7 +60,12 @@ void Confirmed::ended(const std::vector<Outcome>& outcomes, bool written) {
     const auto action = open_.find(outcome.action);
     if (action == open_.end()) continue;
     version.ended.push_back({outcome, action->second});
-    if (written) open_.erase(action);
+    if (written) {
+      open_.erase(action);
+      refused_.erase(outcome.action);
+    } else {
+      refused_.insert(outcome.action);
+    }
   }
   if (!written) {
     perhaps_.push_back(std::move(version));
@@ -101,6 +107,7 @@ void Confirmed::restarted(const Recovered& found) {
   perhaps_.clear();
   fresh_ = found.fresh;
   open_.clear();
+  refused_.clear();
   for (const ActionRow& row : found.unfinished) open_[row.action.id] = row.action;
 }
 

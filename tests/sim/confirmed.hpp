@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,9 @@ namespace ebb::sim {
 class Confirmed {
  public:
   /// A decision that was to be recorded: `written` says what the ledger answered. What was refused may be found all the
-  /// same: the disk may have failed after it was whole.
-  void decided(const Decision& decision, bool written);
+  /// same: the disk may have failed after it was whole. Returns an outcome that the decision knows and the ledger has
+  /// refused, which a restart would add to it once more; empty: none.
+  std::string decided(const Decision& decision, bool written);
   void ended(const std::vector<Outcome>& outcomes, bool written);
   void told(const Event& event, bool written);
 
@@ -37,6 +39,7 @@ class Confirmed {
   Version sure_;
   std::vector<Version> perhaps_;  ///< refused since the last record that was confirmed
   std::map<ActionId, Action> open_;
+  std::set<ActionId> refused_;  ///< ended, and the ledger did not take it
   std::map<OverrideId, Override> words_;
   TimePoint latest_{};  ///< of all decisions: an override that ended before it may be gone
   bool fresh_ = true;

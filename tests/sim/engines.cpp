@@ -93,6 +93,7 @@ void Engines::pass_minute() {
     if (hit(0.002)) site.empty_until = soon(30, 400);
     for (auto& [name, engine] : site.engines) {
       if (hit(0.0008)) restart(site, engine);
+      if (hit(0.001)) engine.unready_until = soon(30, 900);
     }
     if (site.ours) continue;
     // Somebody else scales these.
@@ -108,6 +109,7 @@ void Engines::heal() {
     site.dark_until = site.slow_until = site.empty_until = TimePoint();
     for (auto& [name, engine] : site.engines) {
       engine.dies_at = TimePoint::max();
+      engine.unready_until = TimePoint();
       if (!engine.applying.empty()) engine.applied_at = std::min(engine.applied_at, soon(30, 150));
     }
   }
@@ -180,7 +182,7 @@ WeightsReport Engines::report_of(const ReplicaId& name, const Engine& engine) co
   WeightsReport report;
   report.replica = name;
   report.incarnation = std::to_string(engine.process);
-  report.ready = true;
+  report.ready = clock_.steady() >= engine.unready_until;
   const Identity& told = engine.lies.empty() ? engine.held : engine.lies;
   if (!told.empty()) report.current = told;
   if (clock_.steady() < engine.stale_until) {

@@ -21,7 +21,8 @@ class MemoryVfs {
   MemoryVfs& operator=(const MemoryVfs&) = delete;
 
   [[nodiscard]] const char* name() const { return name_.c_str(); }
-  /// The next `changes` to any file answer with this code (SQLITE_FULL, SQLITE_IOERR_WRITE), or all until `heal`.
+  /// The next `changes` to any file, syncs and removals among them, answer with this code (SQLITE_FULL,
+  /// SQLITE_IOERR_WRITE), or all until `heal`.
   void fail(int code, std::uint64_t changes = UINT64_MAX) {
     code_ = code;
     failures_left_ = changes;

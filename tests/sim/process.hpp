@@ -143,7 +143,7 @@ class Process final : public LoopListener {
       co_return;
     }
     coordinator_.start();
-    co_await loop_.run(std::move(before->state));
+    co_await loop_.run(std::move(before->state), std::move(before->owed));
   }
 
   /// As the daemon does it.

@@ -191,7 +191,7 @@ class Run {
   void disk_turns() {
     if (vfs_.fails()) return vfs_.heal();
     const int code = chance(random_, 0.5) ? SQLITE_FULL : SQLITE_IOERR_WRITE;
-    // For some minutes, or for so short that one record is refused and the one after it is not.
+    // For some minutes, or for so short that a record is refused and the next one, or the one after that, is not.
     if (chance(random_, 0.5)) return vfs_.fail(code);
     vfs_.fail(code, static_cast<std::uint64_t>(between(random_, 1, 3)));
   }

@@ -87,7 +87,8 @@ awaitable<Status> SimLedger::record(const Observation& seen, const State& before
                                     std::shared_ptr<const Config> config) {
   co_await others_turn();
   Status done = ticks_.write(*db_, {seen, before, decision, std::move(config)});
-  books_.decided(decision, done.ok());
+  const std::string unsaid = books_.decided(decision, done.ok());
+  if (!unsaid.empty()) judge_.say("I9: a recorded decision knows how " + unsaid + " ended, and the ledger does not");
   if (!done.ok()) co_return done;
   for (const Action& action : decision.plan.actions) confirmed_.insert(action.id);
   if (++written_ % kCleanEvery == 0) {

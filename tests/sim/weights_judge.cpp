@@ -83,6 +83,10 @@ void WeightsJudge::recording(const WeightsRecord& record) {
     spdlog::info("{} weights {} {} {}: {} {} {}", to_iso(clock_.steady()), note.deployment.value, note.replica.value,
                  note.order, note.what, note.identity.value, note.detail);
   }
+  // What could not be recorded is said again, when what was shown then may have changed.
+  for (const Snapshot& snapshot : record.snapshots) {
+    if (believed_.phase_of(snapshot.identity()) != SnapshotPhase::serving) check_ready(snapshot, record.state);
+  }
   believed_.enter(record, limit(), [this](const std::string& what) { say(what); });
   check_one_at_a_time(record);
   for (const auto& [id, deployment] : record.state.deployments) {
@@ -90,7 +94,6 @@ void WeightsJudge::recording(const WeightsRecord& record) {
     if (deployment.load.phase != LoadPhase::idle && given_.try_emplace(order.id, clock_.now()).second)
       check_wave(order);
   }
-  for (const Snapshot& snapshot : record.snapshots) check_ready(snapshot, record.state);
   asked_ = record.state;
 }
 

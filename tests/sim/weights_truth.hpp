@@ -24,6 +24,7 @@ struct Engine {
   Identity stale;   ///< shown instead, as an error of an older target, until then
   TimePoint stale_until{};
   Identity lies;                             ///< shown instead of `held`
+  TimePoint unready_until{};                 ///< listed, and takes no requests
   TimePoint up_at{};                         ///< its hot-load manager answers from then on
   TimePoint catch_up_at = TimePoint::max();  ///< the vendor brings it up to date
 };

@@ -20,6 +20,7 @@ class MemoryLedger final : public Ledger {
  public:
   std::optional<Error> next_error;     ///< until reset, every record fails with it
   std::optional<Error> outcome_error;  ///< until reset, every record of outcomes does
+  Recovered left;                      ///< by the run before
   std::vector<Decision> recorded;
   std::vector<Outcome> outcomes;
   std::vector<Event> written_events;
@@ -40,7 +41,7 @@ class MemoryLedger final : public Ledger {
     written_events.push_back(std::move(event));
     co_return written_events.size();
   }
-  awaitable<Result<Recovered>> recover() override { co_return Recovered(); }
+  awaitable<Result<Recovered>> recover() override { co_return left; }
   awaitable<Result<std::vector<nlohmann::json>>> decisions(Page) override { co_return std::vector<nlohmann::json>(); }
   awaitable<Result<nlohmann::json>> decision_at(TimePoint) override { co_return nlohmann::json(); }
   awaitable<Result<nlohmann::json>> decision(std::uint64_t) override { co_return nlohmann::json(); }

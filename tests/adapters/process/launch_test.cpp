@@ -1,8 +1,10 @@
 // The pure parts: slots, command lines, environment, phases, nvidia-smi's tables.
 #include "adapters/process/launch.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "adapters/process/judge.hpp"
 #include "adapters/process/run_command.hpp"
@@ -98,6 +100,16 @@ TEST(RunCommand, GivesOutputAndExitCodeAndEndsWhatHangs) {
   EXPECT_FALSE(run_command({"/no/such/program"}, Duration{1'000}).ok());
   const auto killed = run_command({"sh", "-c", "kill -9 $$"}, Duration{20'000});
   EXPECT_FALSE(killed.ok());
+}
+
+TEST(RunCommand, AChildHoldsNothingThatIsOpenHere) {
+  const int left_open = ::open("/dev/null", O_RDONLY);  // as a library opens it: without O_CLOEXEC
+  ASSERT_GE(left_open, 0);
+  const std::string there = "/proc/self/fd/" + std::to_string(left_open);
+  const auto looked = run_command({"sh", "-c", "test -e " + there}, Duration{20'000});
+  ::close(left_open);
+  ASSERT_TRUE(looked.ok());
+  EXPECT_EQ(looked->exit_code, 1);
 }
 
 TEST(EndingText, SaysHowAndWhy) {
