@@ -207,7 +207,7 @@ MUTANTS = [
      RUNTIME + "snapshot_job.cpp",
      "if (pauses && done.ok() && !still_wanted(order, engines)) co_return",
      "if (!M && pauses && done.ok() && !still_wanted(order, engines)) co_return"),
-    ("name_of_broken_weights_believed", "onto weights that a failed load left",
+    ("name_of_broken_weights_believed", "counts as current after a load that broke off",
      CORE + "hotload.cpp",
      "return report.stage == LoadStage::error && !fleet.keeps_old_on_error;",
      "return !M && report.stage == LoadStage::error && !fleet.keeps_old_on_error;"),
