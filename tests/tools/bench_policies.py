@@ -23,105 +23,14 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BASE = os.path.join(ROOT, "config/examples/bench.yaml")
+from policy_document import mean, section
+from policy_grid import BASE, CELLS, ROOT, SEEDS, configuration
+
 DATA = os.path.join(ROOT, "docs/policy-benchmark.json")
-HEADROOMS = [0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2]
-OURS = "conformal"
-# name of the family -> (its policy, its option of caution, the values it is swept over, further options)
-FAMILIES = {
-    OURS: ("conformal", "shortfall_budget", [0.1, 0.05, 0.03, 0.02, 0.014, 0.01, 0.007, 0.005, 0.003, 0.002, 0.001], ""),
-    "hpa (target_tracking)": ("target_tracking", "headroom", HEADROOMS, "tolerance: 0"),
-    "knative (surge)": ("surge", "headroom", HEADROOMS, ""),
-    "keda (threshold)": ("threshold", "headroom", HEADROOMS, ""),
-    "planner, constant": ("predictive", "headroom", HEADROOMS, "predictor: constant"),
-    "planner, linear": ("predictive", "headroom", HEADROOMS, "predictor: linear"),
-    "planner, holt": ("predictive", "headroom", HEADROOMS, "predictor: holt"),
-    "planner, seasonal": ("predictive", "headroom", HEADROOMS, "predictor: seasonal"),
-    "seasonal": ("seasonal", "headroom", HEADROOMS, ""),
-    "static split (fixed)": ("fixed", "replicas", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], ""),
-    "time of day (schedule)": ("schedule", "share", [0.6, 0.7, 0.8, 0.9, 1.0], ""),
-}
-# Who has read the trace and not the noise between its rows (`--informed`): a yardstick and no comparator.
-READER = "rows known"
-SIGNAL = "signals: [{signal: load, target: 0.7}]"
 SHORTFALL = {"external": "attributable", "ebb": "total"}
-LEVELS = (1e-4, 1e-3)
-# With one setting for all traces more is allowed: on the roughest of them nobody keeps to the levels above.
-LEVELS_FOR_ALL = (1e-3, 1e-2)
-# What an aim of efficiency is held to: no more than so much of this measure, and of scale actions over the oracle's.
-HELD_TO = {"external": ("shortfall", 1e-4, 1.25), "ebb": ("short_minutes", 1e-4, float("inf"))}
 COLUMNS = ["name", "efficiency", "goodput", "shortfall", "short_minutes", "actions_over_oracle"]
 FOUR_DAYS_S = 4 * 86_400
-
-
-@dataclass(frozen=True)
-class Cell:
-    owner: str
-    gpus: int
-    delays: tuple  # seconds: production's start, RL's start, RL's drain
-    aim: float = None  # of efficiency; most have none
-
-    @property
-    def title(self):
-        return f"Owner {self.owner}, {self.gpus} GPUs, delays {'/'.join(map(str, self.delays))} s"
-
-
-USUAL, SLOW = (120, 90, 60), (300, 180, 300)
-SEEDS = [1, 2, 3, 4, 5]
-# In the order in which they are measured: what answers the most comes first.
-CELLS = [
-    Cell("external", 64, USUAL, 0.95),
-    Cell("ebb", 100, (90, 120, 30), 0.93),
-    Cell("external", 64, SLOW),
-    Cell("ebb", 64, USUAL),
-    Cell("ebb", 64, SLOW),
-    Cell("ebb", 100, (15, 30, 15), 0.95),
-    Cell("external", 16, USUAL, 0.95),
-    Cell("external", 256, USUAL, 0.95),
-    Cell("external", 16, SLOW),
-    Cell("external", 256, SLOW),
-    Cell("ebb", 16, USUAL),
-    Cell("ebb", 256, USUAL),
-    Cell("ebb", 16, SLOW),
-    Cell("ebb", 256, SLOW),
-]
-
-
-def policy(family, option, value, more, cell):
-    start, rl_start, drain = cell.delays
-    lead = start if cell.owner == "ebb" else 0
-    if family == "fixed":
-        return f"{{policy: fixed, replicas: {round(value * cell.gpus)}}}"
-    if family == "schedule":
-        day = f"{{days: [mon-fri], from: \"07:00\", to: \"22:00\", replicas: {round(value * cell.gpus)}}}"
-        return f"{{policy: schedule, time_zone: UTC, windows: [{day}], otherwise: {round(value * cell.gpus * 0.6)}}}"
-    words = [f"policy: {family}", SIGNAL, f"{option}: {value}"] + ([more] if more else [])
-    if family == "conformal":
-        words.append(f"window: {min(rl_start + drain, 300)}s")
-    if family in ("conformal", "seasonal") and lead > 0:
-        words.append(f"lead: {lead + (rl_start + drain if family == 'seasonal' else 0)}s")
-    return "{" + ", ".join(words) + "}"
-
-
-def configuration(cell):
-    start, rl_start, drain = cell.delays
-    with open(BASE) as file:
-        text = file.read()
-    text = text.replace("64", str(cell.gpus)).replace("drain_timeout: 60s", f"drain_timeout: {drain}s")
-    text = text.replace("production_start: 120s", f"production_start: {start}s")
-    text = text.replace("rl_start: 90s", f"rl_start: {rl_start}s").replace("rl_drain: 60s", f"rl_drain: {drain}s")
-    if cell.owner == "ebb":
-        text = text.replace("owner: external", "owner: ebb").replace("{pool: local, min: 1,", "{pool: local, fleet: simulated, min: 1,")
-        text = text.replace("backtest:\n", "backtest:\n  learn: 3d\n")
-    lines = ["  policies:"]
-    for name, (family, option, values, more) in FAMILIES.items():
-        for value in values:
-            lines += [f"    - name: \"{name} {option} {value}\"",
-                      f"      capacity: {policy(family, option, value, more, cell)}"]
-    return text + "\n".join(lines) + "\n"
 
 
 def span_s(trace):
@@ -224,10 +133,6 @@ class Bench:
         os.replace(path + ".part", path + ".json")
 
 
-def mean(values):
-    return sum(values) / len(values)
-
-
 def averaged(runs, owner):
     """One row per policy: means over the seeds. `shortfall` is what counts with this owner."""
     rows = []
@@ -261,112 +166,6 @@ def as_data(rows):
 
 def key_of(cell, name):
     return f"{cell.title}, {name}"
-
-
-def family_of(row):
-    return READER if row["name"].startswith("(" + READER) else next(
-        name for name in FAMILIES if row["name"].startswith(name + " "))
-
-
-def of(rows, family):
-    return [row for row in rows if family_of(row) == family]
-
-
-def rivals(rows):
-    return [row for row in rows if family_of(row) not in (OURS, READER)]
-
-
-def best(rows, most, measure="shortfall"):
-    """The row that harvests most without missing more than that; None where every one misses more."""
-    return max((row for row in rows if row[measure] <= most), key=lambda row: row["efficiency"], default=None)
-
-
-def percent(row):
-    return "none" if row is None else f"{row['efficiency'] * 100:.1f} %"
-
-
-def setting(row):
-    return row["name"].rsplit(" ", 1)[1]
-
-
-def against_best(by_trace):
-    """Ours, point by point, beside the best of all others that misses no more there."""
-    lines = ["| budget | " + " | ".join(by_trace) + " |", "|---|" + "---|" * len(by_trace)]
-    for i, value in enumerate(FAMILIES[OURS][2]):
-        cells = []
-        for rows in by_trace.values():
-            row = of(rows, OURS)[i]
-            rival = best(rivals(rows), row["shortfall"])
-            gain = "alone" if rival is None else f"{(row['efficiency'] - rival['efficiency']) * 100:+.2f}"
-            cells.append(f"{row['efficiency'] * 100:.2f} % at {row['shortfall']:.1e}: **{gain}**")
-        lines.append(f"| {value} | " + " | ".join(cells) + " |")
-    return lines + [""]
-
-
-def at_level(by_trace, level):
-    lines = [f"| shortfall <= {level:g} | " + " | ".join(by_trace) + " |", "|---|" + "---|" * len(by_trace)]
-    for family in [*FAMILIES, READER]:
-        cells = []
-        for rows in by_trace.values():
-            row = best(of(rows, family), level)
-            cells.append(percent(row) if row is None else f"{percent(row)}, {row['actions_over_oracle']:.2f}x")
-        lines.append(f"| {family} | " + " | ".join(cells) + " |")
-    return lines + [""]
-
-
-def one_setting(by_trace, level):
-    """Nobody tunes a policy per week: of each family the one setting that harvests most on the mean of the traces while on
-    none of them it misses more than the level."""
-    lines = [f"| one setting for all, shortfall <= {level:g} on every trace | harvests on average | misses at most |", "|---|---|---|"]
-    for family in FAMILIES:
-        settings = [rows for rows in zip(*(of(rows, family) for rows in by_trace.values()))
-                    if max(row["shortfall"] for row in rows) <= level]
-        if not settings:
-            lines.append(f"| {family} | none | |")
-            continue
-        chosen = max(settings, key=lambda rows: mean([row["efficiency"] for row in rows]))
-        option = chosen[0]["name"].removeprefix(family + " ")
-        lines.append(f"| {family}, {option} | {mean([row['efficiency'] for row in chosen]) * 100:.1f} % | "
-                     f"{max(row['shortfall'] for row in chosen):.1e} |")
-    return lines + [""]
-
-
-def aim(cell, by_trace):
-    """One budget for all traces: the one that harvests most while it keeps to the aim's measure wherever any budget does."""
-    if cell.aim is None:
-        return []
-    measure, most, actions = HELD_TO[cell.owner]
-    words = {"shortfall": f"an attributable shortfall of {most:g} and {actions:g}x the oracle's actions",
-             "short_minutes": f"{most:.2%} short minutes"}[measure]
-    possible = {name: rows for name, rows in by_trace.items() if best(of(rows, OURS), most, measure)}
-    kept = [rows for rows in zip(*(of(rows, OURS) for rows in possible.values()))
-            if all(row[measure] <= most for row in rows)]
-    if not kept:
-        return [f"Aim: {cell.aim:.0%} at {words}. No budget of `conformal` keeps to that on all traces on which any does.", ""]
-    chosen = max(kept, key=lambda rows: mean([row["efficiency"] for row in rows]))
-    lines = [f"Aim: {cell.aim:.0%} at {words}, with one budget for all traces ({setting(chosen[0])}).", "",
-             f"| | conformal | its {measure.replace('_', ' ')} | actions | reached | rows known, at no more than {most:g} |",
-             "|---|---|---|---|---|---|"]
-    for name, rows in by_trace.items():
-        row = next(row for row in of(rows, OURS) if row["name"] == chosen[0]["name"])
-        reached = row["efficiency"] >= cell.aim and row[measure] <= most and row["actions_over_oracle"] <= actions
-        reader = percent(best(of(rows, READER), most, measure)) if of(rows, READER) else "has no rows"
-        lines.append(f"| {name} | {percent(row)} | {row[measure]:.1e} | {row['actions_over_oracle']:.2f}x | "
-                     f"{'yes' if reached else 'no'} | {reader} |")
-    return lines + [""]
-
-
-def section(cell, by_trace, seeds, builds):
-    lines = [f"## {cell.title}", "", f"Seeds {', '.join(map(str, seeds))}; measured with {' and '.join(builds)}.", ""]
-    lines += aim(cell, by_trace)
-    lines += ["`conformal`, and by how many points it harvests more than the best setting of any comparator that misses no "
-              "more on that very trace (`alone`: every comparator misses more at every setting):", ""]
-    lines += against_best(by_trace)
-    for level in LEVELS:
-        lines += at_level(by_trace, level)
-    for level in LEVELS_FOR_ALL:
-        lines += one_setting(by_trace, level)
-    return lines
 
 
 def machine():
