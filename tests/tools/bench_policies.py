@@ -7,8 +7,9 @@ Reads the traces in EBB_TRACES (default ../shared/traces; without them it says s
 docs/policy-benchmark.md and, beside it, .json. `make bench-policies` builds first. The whole grid takes hours: every run
 is kept below the build directory, by ebbd, configuration, trace and seed, so that it can be ended and taken up again;
 --minutes ends it by itself. What was not measured is said in the document. --quick: one seed, without 16 and 256 GPUs.
---onto takes over the seeds that docs/policy-benchmark.json has, whichever build measured them, and measures only the
-others. First it measures a part of each of those builds again: one that decides otherwise takes nothing over.
+--onto takes over what docs/policy-benchmark.json has, whichever build measured it, and measures only what lacks. First it
+measures again a part of what each of those builds found for `conformal`, and for all others: where this build decides
+otherwise, nothing is taken over.
 
 Where production is somebody else's (owner: external) policies are compared by what they harvest at equal attributable
 shortfall; where Ebb scales it too (owner: ebb), at equal shortfall in full. Traces under four days are scored with
@@ -23,9 +24,10 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 
 from policy_document import mean, section
-from policy_grid import BASE, CELLS, ROOT, SEEDS, configuration
+from policy_grid import BASE, CELLS, GROUPS, ROOT, SEEDS, Cell, configuration
 
 DATA = os.path.join(ROOT, "docs/policy-benchmark.json")
 SHORTFALL = {"external": "attributable", "ebb": "total"}
@@ -42,8 +44,20 @@ def span_s(trace):
         return max((float(row["time_s"]) for row in rows), default=0)
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """A group of policies, each over its caution, on one trace."""
+    cell: Cell
+    trace: str
+    group: str
+
+    @property
+    def key(self):
+        return f"{self.cell.title}, {self.trace}, {self.group}"
+
+
 class Bench:
-    """The runs of one build, and what is taken over from earlier ones: `parts` as DATA has them, by cell and trace."""
+    """The runs of one build, and what is taken over from earlier ones: `earlier` as DATA has it, parts by sweep."""
 
     def __init__(self, build_dir, traces, earlier=None):
         self.ebbd = os.path.join(build_dir, "bin/ebbd")
@@ -59,77 +73,87 @@ class Bench:
         with open(path, "rb") as file:
             return hashlib.sha256(file.read()).hexdigest()[:16]
 
-    def traces_of(self, cell):
-        return [name for name in sorted(self.traces) if cell.owner == "external" or name in self.long]
+    def sweeps_of(self, cell):
+        return [Sweep(cell, name, group) for name in sorted(self.traces)
+                if cell.owner == "external" or name in self.long for group in GROUPS]
 
-    def inputs(self, cell, name):
-        """What the figures of a trace depend on, beside build and seed."""
-        return hashlib.sha256((configuration(cell) + self.digest(self.traces[name])).encode()).hexdigest()[:16]
+    def inputs(self, sweep):
+        """What the figures of a sweep depend on, beside build and seed."""
+        text = configuration(sweep.cell, GROUPS[sweep.group]) + self.digest(self.traces[sweep.trace])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def path(self, cell, name, seed):
+    def path(self, sweep, seed):
         """Where a run is kept, without its ending."""
-        return os.path.join(self.kept, f"{name}-{self.build}-{self.inputs(cell, name)}-{seed}")
+        return os.path.join(self.kept, f"{sweep.trace}-{self.build}-{self.inputs(sweep)}-{seed}")
 
-    def known(self, cell, name, seed):
-        with open(self.path(cell, name, seed) + ".json") as file:
+    def known(self, sweep, seed):
+        with open(self.path(sweep, seed) + ".json") as file:
             return json.load(file)["policies"]
 
-    def is_measured(self, cell, name, seed):
-        return os.path.exists(self.path(cell, name, seed) + ".json")
+    def is_measured(self, sweep, seed):
+        return os.path.exists(self.path(sweep, seed) + ".json")
 
-    def taken_over(self, cell, name):
+    def taken_over(self, sweep):
         """Parts of earlier builds from these very inputs."""
-        inputs = self.inputs(cell, name)
-        return [part for part in self.earlier.get(key_of(cell, name), []) if part["inputs"] == inputs]
+        inputs = self.inputs(sweep)
+        return [part for part in self.earlier.get(sweep.key, []) if part["inputs"] == inputs]
 
-    def has(self, cell, name, seed):
-        return any(seed in part["seeds"] for part in self.taken_over(cell, name)) or self.is_measured(cell, name, seed)
+    def has(self, sweep, seed):
+        return any(seed in part["seeds"] for part in self.taken_over(sweep)) or self.is_measured(sweep, seed)
 
-    def own(self, cell, name, seeds):
+    def own(self, sweep, seeds):
         """The part of these seeds that this build adds to what is taken over; None: it adds nothing."""
-        taken = {seed for part in self.taken_over(cell, name) for seed in part["seeds"]}
-        mine = [seed for seed in seeds if seed not in taken and self.is_measured(cell, name, seed)]
+        taken = {seed for part in self.taken_over(sweep) for seed in part["seeds"]}
+        mine = [seed for seed in seeds if seed not in taken and self.is_measured(sweep, seed)]
         if not mine:
             return None
-        rows = as_data(averaged([self.known(cell, name, seed) for seed in mine], cell.owner))
-        return {"build": self.build, "inputs": self.inputs(cell, name), "seeds": mine, "rows": rows}
+        rows = as_data(averaged([self.known(sweep, seed) for seed in mine], sweep.cell.owner))
+        return {"build": self.build, "inputs": self.inputs(sweep), "seeds": mine, "rows": rows}
 
-    def parts(self, cell, name, seeds):
+    def parts(self, sweep, seeds):
         """What there is of these seeds. A part that holds further ones too cannot be taken apart, and is left out."""
-        own = self.own(cell, name, seeds)
-        return [part for part in self.taken_over(cell, name) if set(part["seeds"]) <= set(seeds)] + ([own] if own else [])
+        own = self.own(sweep, seeds)
+        return [part for part in self.taken_over(sweep) if set(part["seeds"]) <= set(seeds)] + ([own] if own else [])
 
     def check_decides_alike(self):
-        """Of each build something is to be taken over from: measures the least of it again, for each owner, of long and of
-        short traces. Another outcome ends the program."""
+        """Of each build something is to be taken over from: measures the least of it again, for each group of policies and
+        each owner, of long and of short traces. Where it had decided otherwise, nothing of its group is taken over."""
         least = {}
         for cell in CELLS:
-            for name in self.traces_of(cell):
-                for part in self.taken_over(cell, name):
+            for sweep in self.sweeps_of(cell):
+                for part in self.taken_over(sweep):
                     if part["build"] == self.build:
                         continue
-                    kind = (part["build"], cell.owner, name in self.long)
-                    cost = len(part["seeds"]) * span_s(self.traces[name])
+                    kind = (part["build"], sweep.group, cell.owner, sweep.trace in self.long)
+                    cost = len(part["seeds"]) * span_s(self.traces[sweep.trace])
                     if kind not in least or cost < least[kind][0]:
-                        least[kind] = (cost, cell, name, part)
-        for (build, _, _), (_, cell, name, part) in least.items():
-            print(f"compared with {build}: {key_of(cell, name)}, seeds {part['seeds']}", flush=True)
+                        least[kind] = (cost, sweep, part)
+        otherwise = set()
+        for (build, group, _, _), (_, sweep, part) in least.items():
+            if (build, group) in otherwise:
+                continue
+            print(f"compared with {build}: {sweep.key}, seeds {part['seeds']}", flush=True)
             for seed in part["seeds"]:
-                if not self.is_measured(cell, name, seed):
-                    self.measure(cell, name, seed)
-            here = averaged([self.known(cell, name, seed) for seed in part["seeds"]], cell.owner)
+                if not self.is_measured(sweep, seed):
+                    self.measure(sweep, seed)
+            here = averaged([self.known(sweep, seed) for seed in part["seeds"]], sweep.cell.owner)
             if as_data(here) != part["rows"]:
-                raise SystemExit("this build decides otherwise: nothing can be taken over; without --onto all is measured anew")
+                print(f"{build} had decided otherwise: nothing of its {group} is taken over", flush=True)
+                otherwise.add((build, group))
+        self.earlier = {key: [part for part in parts if (part["build"], key.rsplit(", ", 1)[1]) not in otherwise]
+                        for key, parts in self.earlier.items()}
 
-    def measure(self, cell, name, seed):
-        path = self.path(cell, name, seed)
+    def measure(self, sweep, seed):
+        path = self.path(sweep, seed)
         with open(path + ".yaml", "w") as file:
-            file.write(configuration(cell))
-        done = subprocess.run([self.ebbd, "backtest", "--config", path + ".yaml", "--trace", self.traces[name],
-                               "--seed", str(seed), "--format", "json", "--informed", "--out", path + ".part"],
-                              capture_output=True, text=True)
+            file.write(configuration(sweep.cell, GROUPS[sweep.group]))
+        command = [self.ebbd, "backtest", "--config", path + ".yaml", "--trace", self.traces[sweep.trace],
+                   "--seed", str(seed), "--format", "json", "--out", path + ".part"]
+        if sweep.group == "others":
+            command.append("--informed")
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
-            raise SystemExit(f"{name}: {done.stderr.strip()}")
+            raise SystemExit(f"{sweep.trace}: {done.stderr.strip()}")
         os.replace(path + ".part", path + ".json")
 
 
@@ -164,10 +188,6 @@ def as_data(rows):
     return [[short(row[column]) for column in COLUMNS] for row in rows]
 
 
-def key_of(cell, name):
-    return f"{cell.title}, {name}"
-
-
 def machine():
     with open("/proc/cpuinfo") as file:
         model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "unknown processor")
@@ -183,20 +203,23 @@ def written(bench):
     """The document and its data, from all that is known by now of the whole grid. Without a whole cell they stay as they are."""
     sections, data, missing = [], dict(bench.earlier), []
     for cell in CELLS:
-        names = bench.traces_of(cell)
-        done = [seed for seed in SEEDS if names and all(bench.has(cell, name, seed) for name in names)]
-        parts = {name: bench.parts(cell, name, done) for name in names}
-        for name in names:
-            own = bench.own(cell, name, SEEDS)
-            data[key_of(cell, name)] = bench.taken_over(cell, name) + ([own] if own else [])
-        # A trace whose means are of further seeds too stands beside the others with all of them only.
-        if not done or any(sum(len(part["seeds"]) for part in of_trace) < len(done) for of_trace in parts.values()):
+        sweeps = bench.sweeps_of(cell)
+        done = [seed for seed in SEEDS if sweeps and all(bench.has(sweep, seed) for sweep in sweeps)]
+        parts = {sweep: bench.parts(sweep, done) for sweep in sweeps}
+        for sweep in sweeps:
+            own = bench.own(sweep, SEEDS)
+            data[sweep.key] = bench.taken_over(sweep) + ([own] if own else [])
+        # A sweep whose means are of further seeds too stands beside the others with all of them only.
+        if not done or any(sum(len(part["seeds"]) for part in of_sweep) < len(done) for of_sweep in parts.values()):
             missing.append(f"- {cell.title}: there are no seeds that all traces have")
             continue
         if len(done) < len(SEEDS):
             missing.append(f"- {cell.title}: seeds {', '.join(str(seed) for seed in SEEDS if seed not in done)}")
-        builds = list(dict.fromkeys(part["build"] for of_trace in parts.values() for part in of_trace))
-        sections += section(cell, {name: combined(of_trace) for name, of_trace in parts.items()}, done, builds)
+        builds = list(dict.fromkeys(part["build"] for of_sweep in parts.values() for part in of_sweep))
+        by_trace = {}
+        for sweep, of_sweep in parts.items():
+            by_trace.setdefault(sweep.trace, []).extend(combined(of_sweep))
+        sections += section(cell, by_trace, done, builds)
     if not sections:
         print("nothing is whole yet: docs/policy-benchmark.md stays as it is")
         return
@@ -239,15 +262,15 @@ def main():
     began = time.monotonic()
     for seed in seeds:
         for cell in cells:
-            for name in bench.traces_of(cell):
-                if bench.has(cell, name, seed):
+            for sweep in bench.sweeps_of(cell):
+                if bench.has(sweep, seed):
                     continue
                 if options.minutes is not None and time.monotonic() - began > 60 * options.minutes:
                     written(bench)
                     print("time is up: the next call goes on from here")
                     return 0
-                print(f"{time.monotonic() - began:6.0f} s  seed {seed}, {cell.title}, {name}", flush=True)
-                bench.measure(cell, name, seed)
+                print(f"{time.monotonic() - began:6.0f} s  seed {seed}, {sweep.key}", flush=True)
+                bench.measure(sweep, seed)
     written(bench)
     return 0
 

@@ -20,6 +20,8 @@ FAMILIES = {
     "static split (fixed)": ("fixed", "replicas", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], ""),
     "time of day (schedule)": ("schedule", "share", [0.6, 0.7, 0.8, 0.9, 1.0], ""),
 }
+# What is measured by itself: after a change of ours nobody else's figures are stale.
+GROUPS = {"ours": [OURS], "others": [name for name in FAMILIES if name != OURS]}
 # Who has read the trace and not the noise between its rows (`--informed`): a yardstick and no comparator.
 READER = "rows known"
 SIGNAL = "signals: [{signal: load, target: 0.7}]"
@@ -74,7 +76,7 @@ def policy(family, option, value, more, cell):
     return "{" + ", ".join(words) + "}"
 
 
-def configuration(cell):
+def configuration(cell, families):
     start, rl_start, drain = cell.delays
     with open(BASE) as file:
         text = file.read()
@@ -85,7 +87,8 @@ def configuration(cell):
         text = text.replace("owner: external", "owner: ebb").replace("{pool: local, min: 1,", "{pool: local, fleet: simulated, min: 1,")
         text = text.replace("backtest:\n", "backtest:\n  learn: 3d\n")
     lines = ["  policies:"]
-    for name, (family, option, values, more) in FAMILIES.items():
+    for name in families:
+        family, option, values, more = FAMILIES[name]
         for value in values:
             lines += [f"    - name: \"{name} {option} {value}\"",
                       f"      capacity: {policy(family, option, value, more, cell)}"]
