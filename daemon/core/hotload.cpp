@@ -262,16 +262,20 @@ bool may_serve(const Chain& chain, const ReplicaWeights& replica, const Snapshot
   return whole && replica.ready && behind && *behind <= config.max_versions_behind;
 }
 
+bool is_stuck(const ReplicaWeights& replica, const SnapshotsConfig& config, TimePoint from, TimePoint now) {
+  if (replica.phase == WeightsPhase::serving || replica.phase == WeightsPhase::loading) return false;
+  return replica.phase == WeightsPhase::failed || now - std::max(from, replica.since) >= config.catch_up_timeout;
+}
+
 std::string full_wanted(const JobWeights& state, const std::map<DeploymentId, HotloadCapabilities>& fleets,
                         const SnapshotsConfig& config, TimePoint now) {
   for (const auto& [id, fleet] : fleets) {
     const auto deployment = state.deployments.find(id);
     if (fleet.by_replica || deployment == state.deployments.end()) continue;
     for (const auto& [name, replica] : deployment->second.replicas) {
+      if (!is_stuck(replica, config, replica.since, now)) continue;
       if (replica.phase == WeightsPhase::failed) return name.value + " failed, and only a full snapshot mends it";
-      const bool follows = replica.phase == WeightsPhase::serving || replica.phase == WeightsPhase::loading;
-      if (!follows && now - replica.since >= config.catch_up_timeout)
-        return name.value + " was not brought up to date within " + to_text(config.catch_up_timeout);
+      return name.value + " was not brought up to date within " + to_text(config.catch_up_timeout);
     }
   }
   return {};

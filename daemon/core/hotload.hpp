@@ -79,6 +79,10 @@ WeightsMeasures measured_size(WeightsMeasures measures, SnapshotKind kind, std::
 bool may_serve(const Chain& chain, const ReplicaWeights& replica, const SnapshotsConfig& config,
                const HotloadCapabilities& fleet);
 
+/// Of a fleet that is told as a whole: it cannot take an increment, for it failed, or its vendor has not brought it up
+/// to date within `catch_up_timeout`, counted from `from` at the earliest.
+bool is_stuck(const ReplicaWeights& replica, const SnapshotsConfig& config, TimePoint from, TimePoint now);
+
 /// Empty, or why the fleets can be helped by nothing but a full snapshot: one that is told as a whole cannot bring a
 /// single replica up to date, neither one that failed nor one that its vendor has not brought up in time.
 std::string full_wanted(const JobWeights& state, const std::map<DeploymentId, HotloadCapabilities>& fleets,

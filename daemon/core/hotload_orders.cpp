@@ -128,9 +128,7 @@ void wait_for_whole(WeightsDraft& draft, const WeightsInput& in, const Deploymen
   const Identity identity = target->identity();
   const TimePoint since = target->since;
   for (const auto& [name, replica] : draft.state.deployments[id].replicas) {
-    if (replica.phase == WeightsPhase::serving || replica.phase == WeightsPhase::loading) continue;
-    const bool hopeless = replica.phase == WeightsPhase::failed;
-    if (!hopeless && in.now - std::max(since, replica.since) < in.config.catch_up_timeout) continue;
+    if (!is_stuck(replica, in.config, since, in.now)) continue;
     move_chain(draft, identity, SnapshotEvent::timeout, name.value + " does not have its parent", in.now);
     return;
   }

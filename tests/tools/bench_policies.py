@@ -248,7 +248,7 @@ def main():
     parser.add_argument("--build-dir", required=True)
     parser.add_argument("--quick", action="store_true", help="one seed, without 16 and 256 GPUs")
     parser.add_argument("--minutes", type=float, default=None, help="begin nothing new after so long")
-    parser.add_argument("--onto", action="store_true", help="take over the seeds that docs/policy-benchmark.json has")
+    parser.add_argument("--onto", action="store_true", help="take over what docs/policy-benchmark.json has, and measure what lacks")
     options = parser.parse_args()
     traces = os.environ.get("EBB_TRACES", os.path.join(ROOT, "../shared/traces"))
     files = sorted(glob.glob(os.path.join(traces, "*.csv")))
