@@ -4,11 +4,16 @@
 #include <array>
 #include <cmath>
 
+#include "policies/capacity/day_curve.hpp"
+#include "policies/capacity/scores.hpp"
+
 namespace ebb {
 namespace {
 
-constexpr int kMemoryVersion = 9'001;
-constexpr double kGain = 0.003;  // 1 / kGain horizons without a miss widen alpha e-fold
+constexpr int kMemoryVersion = 9'002;
+// 1 / kGain lessons without a miss widen alpha e-fold. Four predictions are under way at a time, so that one rise may
+// be four misses: with a larger gain each rise would hold the margin up for half a day.
+constexpr double kGain = 0.0005;
 constexpr double kMostAlpha = 0.5;
 constexpr double kLeastShareOfBudget = 0.05;
 
@@ -24,37 +29,46 @@ constexpr double kLongestSilenceMs = 150'000;
 // Predictions under way. A new one starts every quarter of a horizon.
 constexpr std::size_t kPending = 5;
 
-// Scores are kept in bins that grow by a fifth: from 0.05, of which nobody takes note, to 60.
-constexpr std::size_t kBins = 40;
-constexpr double kFirstEdge = 0.05;
-constexpr double kRatio = 1.2;
 // What is believed before anything was seen: as much as after seven minutes of horizons of 80 s, with an exponential
 // tail.
 constexpr double kPriorCount = 20;
 
 constexpr double kLeastLoad = 0.25;  // below it swings do not shrink any further
 constexpr double kLeastScale = 1e-6;
-constexpr double kFirstScale = 0.05;  // of the load, to begin with; a level begins with all of it
+// Scales begin as a tenth of the load, a level's as all of it, and that counts as much as so many lessons: neither the
+// luck of the first hour nor a guess is believed for days.
+constexpr double kFirstScale = 0.1;
+constexpr double kFirstLessons = 400;
 
 constexpr double kHourMs = 3'600'000;
 constexpr double kDayMs = 24 * kHourMs;
 
+/// Where an expert counts from.
+enum class Start {
+  location,
+  climb,   ///< half of the climb of the last minutes goes on
+  season,  ///< as far above `location` as it usually went at this time of day
+  nothing  ///< a level, which falls as fast as it rises: its scale is the mean of the largest loads
+};
+
 /// One way from what is known now to the largest load of the horizon.
 struct Expert {
   const char* name = "";
-  double gamma = 0;              ///< the margin grows with load^gamma
-  double climb = 0;              ///< share of the climb of the last minutes that is taken to go on
-  double half_life_ms = kDayMs;  ///< with which its scale forgets
-  bool level = false;            ///< from nothing up, not from the window: its scale is the mean of the largest loads
+  Start start = Start::location;
+  double gamma = 0;  ///< the margin grows with location^gamma
+  [[nodiscard]] bool level() const { return start == Start::nothing; }
+  /// With which its scale forgets.
+  [[nodiscard]] double half_life_ms() const { return level() ? kHourMs : kDayMs; }
 };
 constexpr std::array kKinds{
     Expert{.name = "gamma 0", .gamma = 0},
     Expert{.name = "gamma 1/2", .gamma = 0.5},
     Expert{.name = "gamma 1", .gamma = 1},
-    Expert{.name = "climb gamma 0", .gamma = 0, .climb = 0.5},
-    Expert{.name = "climb gamma 1/2", .gamma = 0.5, .climb = 0.5},
-    Expert{.name = "climb gamma 1", .gamma = 1, .climb = 0.5},
-    Expert{.name = "level", .half_life_ms = kHourMs, .level = true},
+    Expert{.name = "climb gamma 1/2", .start = Start::climb, .gamma = 0.5},
+    Expert{.name = "climb gamma 1", .start = Start::climb, .gamma = 1},
+    Expert{.name = "season gamma 1/2", .start = Start::season, .gamma = 0.5},
+    Expert{.name = "season gamma 1", .start = Start::season, .gamma = 1},
+    Expert{.name = "level", .start = Start::nothing},
 };
 constexpr std::size_t kExperts = kKinds.size();
 constexpr double kCostHalfLifeMs = 12 * kHourMs;
@@ -64,44 +78,33 @@ constexpr double kTakenBack = 8;
 // Cells at either end of those kept, between whose means the load climbs.
 constexpr std::size_t kClimbCells = 20;
 
+// Weight of a lesson in the mean of its quarter of an hour, in which 6 to 45 begin on a day.
+constexpr double kSeasonWeight = 0.04;
+
+/// What is known, when a prediction is made, of where the load goes from here.
+struct Outlook {
+  double location = 0;
+  double climb = 0;   ///< by which the load rises within the horizon if it goes on as in the cells; 0: it falls
+  double season = 0;  ///< log of the largest load over `location`, as usual at this time of day
+};
+
 /// From where an expert's scores are counted.
-double base_of(const Expert& expert, double location, double climb) {
-  return expert.level ? 0 : location + expert.climb * climb;
+double base_of(const Expert& expert, const Outlook& outlook) {
+  switch (expert.start) {
+    case Start::location: return outlook.location;
+    case Start::climb: return outlook.location + outlook.climb / 2;
+    case Start::season: return outlook.location * std::exp(outlook.season);
+    case Start::nothing: return 0;
+  }
+  return 0;
 }
 
 struct Learnt {
   double scale = 0;
   double cost = 0;
   double bound = -1;  ///< what it asked for last; negative: nothing since the last silence
-  std::array<double, kBins> scores{};
+  Scores scores;
 };
-
-/// Upper edge of each bin.
-const std::array<double, kBins> kEdges = [] {
-  std::array<double, kBins> out{};
-  for (std::size_t i = 0; i < kBins; ++i) out[i] = kFirstEdge * std::pow(kRatio, static_cast<double>(i));
-  return out;
-}();
-double upper_edge(std::size_t bin) { return kEdges[bin]; }
-double lower_edge(std::size_t bin) { return bin == 0 ? 0 : kEdges[bin - 1]; }
-
-std::size_t bin_of(double score) {
-  return static_cast<std::size_t>(std::lower_bound(kEdges.begin(), kEdges.end() - 1, score) - kEdges.begin());
-}
-
-/// The score that a share `alpha` of what was seen exceeds.
-double score_at(const std::array<double, kBins>& scores, double alpha) {
-  double above = 0;
-  for (const double count : scores) above += count;
-  above *= alpha;
-  for (std::size_t bin = kBins; bin-- > 0;) {
-    if (scores[bin] > above) {
-      return upper_edge(bin) - (upper_edge(bin) - lower_edge(bin)) * above / scores[bin];
-    }
-    above -= scores[bin];
-  }
-  return 0;
-}
 
 double power(double load, double gamma) {
   const double base = std::max(load, kLeastLoad);
@@ -118,9 +121,7 @@ struct Conformal::Prediction {
   double at_ms = -1;  ///< negative: none
   double until_ms = 0;
   double largest = 0;  ///< load since then
-  double location = 0;
-  double climb = 0;  ///< by which the load rises within the horizon if it goes on as in the cells; 0: it falls
-  double load = 0;
+  Outlook outlook;
   double bound = 0;                     ///< what was kept
   std::array<double, kExperts> unit{};  ///< what each expert's score is counted in, in replicas
 };
@@ -138,6 +139,7 @@ struct Conformal::Memory {
   double counted_ms = 0;
   std::array<double, kCells> cells{};
   std::array<Prediction, kPending> pending{};
+  DayCurve season;
   std::array<Learnt, kExperts> learnt{};
 
   /// Shows every number in the order in which it is kept.
@@ -148,26 +150,28 @@ struct Conformal::Memory {
       number(*n);
     for (double& n : cells) number(n);
     for (Prediction& p : pending) {
-      for (double* n : {&p.at_ms, &p.until_ms, &p.largest, &p.location, &p.climb, &p.load, &p.bound}) number(*n);
+      for (double* n :
+           {&p.at_ms, &p.until_ms, &p.largest, &p.outlook.location, &p.outlook.climb, &p.outlook.season, &p.bound})
+        number(*n);
       for (double& n : p.unit) number(n);
     }
+    for (double& n : season.means) number(n);
     for (Learnt& l : learnt) {
       number(l.scale);
       number(l.cost);
       number(l.bound);
-      for (double& n : l.scores) number(n);
+      for (double& n : l.scores.counts) number(n);
     }
   }
 
   [[nodiscard]] double alpha() const { return std::exp(log_alpha); }
-  [[nodiscard]] double unit_of(std::size_t expert, double load) const {
-    return std::max(learnt[expert].scale, kLeastScale) * power(load, kKinds[expert].gamma);
+  [[nodiscard]] double unit_of(std::size_t expert, double location) const {
+    return std::max(learnt[expert].scale, kLeastScale) * power(location, kKinds[expert].gamma);
   }
 };
 
 struct Conformal::Forecast {
-  double location = 0;
-  double climb = 0;
+  Outlook outlook;
   double bound = 0;
   const char* expert = "";
 };
@@ -212,13 +216,9 @@ Conformal::Memory Conformal::read(const PolicyMemory& memory) const {
     out.log_alpha = std::log(budget_);
     out.horizons = out.misses = 0;
   }
-  if (known) return out;
   out.of = of;
-  for (Learnt& expert : out.learnt) {
-    for (std::size_t bin = 0; bin < kBins; ++bin) {
-      expert.scores[bin] = kPriorCount * (std::exp(-lower_edge(bin)) - std::exp(-upper_edge(bin)));
-    }
-  }
+  if (!known)
+    for (Learnt& expert : out.learnt) expert.scores = Scores::exponential(kPriorCount);
   return out;
 }
 
@@ -242,7 +242,8 @@ void Conformal::take_in(Memory& memory, double load, double at_ms, double silenc
   if (memory.lessons > 0) return;
   const double largest = *std::max_element(memory.cells.begin(), memory.cells.end());
   for (std::size_t i = 0; i < kExperts; ++i)
-    memory.learnt[i].scale = (kKinds[i].level ? 1 : kFirstScale) * power(largest, 1) / power(largest, kKinds[i].gamma);
+    memory.learnt[i].scale =
+        (kKinds[i].level() ? 1 : kFirstScale) * power(largest, 1) / power(largest, kKinds[i].gamma);
 }
 
 /// What is learnt from a prediction whose horizon is over.
@@ -256,28 +257,30 @@ void Conformal::teach(Memory& memory, const Prediction& prediction) const {
     memory.misses += miss ? 1 : 0;
     memory.counted_ms = prediction.until_ms;
   }
+  const Outlook& outlook = prediction.outlook;
+  memory.season.see(prediction.at_ms, std::log(power(prediction.largest, 1) / power(outlook.location, 1)),
+                    kSeasonWeight);
   const double share_ms = (prediction.until_ms - prediction.at_ms) / (kPending - 1);
   for (std::size_t i = 0; i < kExperts; ++i) {
     Learnt& expert = memory.learnt[i];
     const Expert& kind = kKinds[i];
-    const double base = base_of(kind, prediction.location, prediction.climb);
+    const double base = base_of(kind, outlook);
     // As it would ask from now on: alpha knows of this horizon already.
-    const double asked = score_at(expert.scores, memory.alpha()) * prediction.unit[i];
-    const double bound = std::max(prediction.location, base + asked);
+    const double asked = expert.scores.exceeded_by(memory.alpha()) * prediction.unit[i];
+    const double bound = std::max(outlook.location, base + asked);
     const double over = prediction.largest - bound;
     const double taken_back = expert.bound < 0 ? 0 : std::max(bound - expert.bound, 0.0);
     const double cost = (over > 0 ? over * (1 - budget_) : -over * budget_) + taken_back * kTakenBack * budget_;
     expert.cost += (cost - expert.cost) * (1 - kept(share_ms, kCostHalfLifeMs));
     expert.bound = bound;
-    const double keep = kept(share_ms, static_cast<double>(half_life_.count()));
-    for (double& count : expert.scores) count *= keep;
+    expert.scores.fade(kept(share_ms, static_cast<double>(half_life_.count())));
     const double rise = prediction.largest - base;
     // What the window covers asks for no level.
-    const bool covered = kind.level && prediction.largest <= prediction.location;
-    expert.scores[covered ? 0 : bin_of(rise / prediction.unit[i])] += 1;
-    const double swing = std::abs(rise) / power(prediction.load, kind.gamma);
-    const double stay = kept(share_ms, kind.half_life_ms);
-    expert.scale = stay * expert.scale + (1 - stay) * swing;
+    const bool covered = kind.level() && prediction.largest <= outlook.location;
+    expert.scores.see(covered ? 0 : rise / prediction.unit[i]);
+    const double swing = std::abs(rise) / power(outlook.location, kind.gamma);
+    const double learns = std::max(1 - kept(share_ms, kind.half_life_ms()), 1 / (memory.lessons + kFirstLessons));
+    expert.scale += learns * (swing - expert.scale);
   }
 }
 
@@ -312,20 +315,23 @@ double Conformal::climb(const Memory& memory, double horizon_ms) {
 }
 
 Conformal::Forecast Conformal::forecast(const Memory& memory, double load, double horizon_ms) const {
-  Forecast out{.location = load};
+  Forecast out;
+  out.outlook.location = load;
   const std::int64_t newest = cell_of(memory.seen_ms);
   const std::int64_t cells = std::min<std::int64_t>(cell_of(static_cast<double>(window_.count())), kCells - 1);
   for (std::int64_t cell = newest - cells; cell <= newest; ++cell) {
-    out.location = std::max(out.location, memory.cells[place_of(cell)]);
+    out.outlook.location = std::max(out.outlook.location, memory.cells[place_of(cell)]);
   }
-  out.climb = climb(memory, horizon_ms);
+  out.outlook.climb = climb(memory, horizon_ms);
+  out.outlook.season = memory.season.at(memory.seen_ms);
   std::size_t best = 0;
   for (std::size_t i = 1; i < kExperts; ++i) {
     if (memory.learnt[i].cost < memory.learnt[best].cost) best = i;
   }
-  const double asked = score_at(memory.learnt[best].scores, memory.alpha()) * memory.unit_of(best, load);
+  const double asked =
+      memory.learnt[best].scores.exceeded_by(memory.alpha()) * memory.unit_of(best, out.outlook.location);
   out.expert = kKinds[best].name;
-  out.bound = std::max(out.location, base_of(kKinds[best], out.location, out.climb) + asked);
+  out.bound = std::max(out.outlook.location, base_of(kKinds[best], out.outlook) + asked);
   return out;
 }
 
@@ -357,8 +363,8 @@ CapacityProposal Conformal::propose(const CapacityInput& input) const {
     const auto free = std::find_if(memory.pending.begin(), memory.pending.end(),
                                    [](const Prediction& prediction) { return prediction.at_ms < 0; });
     if (free != memory.pending.end()) {
-      *free = {at_ms, at_ms + horizon_ms, load.replicas, ahead.location, ahead.climb, load.replicas, ahead.bound, {}};
-      for (std::size_t i = 0; i < kExperts; ++i) free->unit[i] = memory.unit_of(i, load.replicas);
+      *free = {at_ms, at_ms + horizon_ms, load.replicas, ahead.outlook, ahead.bound, {}};
+      for (std::size_t i = 0; i < kExperts; ++i) free->unit[i] = memory.unit_of(i, ahead.outlook.location);
       memory.next_ms = at_ms + horizon_ms / (kPending - 1);
     }
   }
@@ -366,9 +372,9 @@ CapacityProposal Conformal::propose(const CapacityInput& input) const {
   out.why.push_back({Stage::need,
                      "need.conformal",
                      input.deployment.value,
-                     {{"location", ahead.location},
+                     {{"location", ahead.outlook.location},
                       {"window", window_},
-                      {"margin", ahead.bound - ahead.location},
+                      {"margin", ahead.bound - ahead.outlook.location},
                       {"horizon", horizon},
                       {"expert", ahead.expert},
                       {"budget_percent", budget_ * 100},

@@ -2,19 +2,21 @@
 // the traffic does:
 //
 //   location = the largest load of the last `window`            in replicas, not rounded
-//   need     = ceil(max(location, base + q x scale x load^gamma))
+//   need     = ceil(max(location, base + q x scale x location^gamma))
 //
 // The policy predicts the largest load of the next horizon (age of the reading + reclaim bound + `lead`) and, once that
-// horizon is over, learns from what came. Seven experts differ in where they start and in what a swing depends on:
+// horizon is over, learns from what came. Eight experts differ in where they start and in what a swing depends on:
 //
 //   base = location                 gamma 0, 1/2 and 1: swings do not grow with the load, do as a count's, or with it
-//   base = location + climb / 2     the same three; climb: what it gains if it goes on as in the last 5 minutes
+//   base = location + climb / 2     gamma 1/2 and 1; climb: what it gains if it goes on as in the last 5 minutes
+//   base = location x e^season      gamma 1/2 and 1; season: mean log(largest load / location) of this quarter of an
+//                                   hour of the day, in UTC
 //   base = 0, gamma = 0             a level: for loads that jump unannounced and fall back
 //
-// scale is a mean of |largest load - base| / load^gamma (half-life a day; of the level an hour). Each expert keeps a
-// histogram of its scores, (largest load - base) / (scale x load^gamma), that forgets with `half_life`; a horizon that
-// `location` covers scores 0 with the level. q is its quantile at 1 - alpha. Who costs least (mean, half-life 12 h)
-// speaks:
+// scale is a mean of |largest load - base| / location^gamma (half-life a day; of the level an hour). Each expert keeps
+// a histogram of its scores, (largest load - base) / (scale x location^gamma), that forgets with `half_life`; a horizon
+// that `location` covers scores 0 with the level. q is its quantile at 1 - alpha. Who costs least (mean, half-life
+// 12 h) speaks:
 //
 //   cost = pinball loss at the budget + budget x 8 x the rise of the bound since the prediction before
 //

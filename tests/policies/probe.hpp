@@ -33,6 +33,7 @@ struct Probe {
   PolicyMemory memory{};
   CapacityProposal last{};
   Duration tick{5'000};
+  Duration reclaim{60'000};
 
   int need(double second, double load, int ready = 0) { return need_of(second, in_flight(second, load), ready); }
   int need_of(double second, const std::map<std::string, SignalSeen>& signals, int ready = 0) {
@@ -41,7 +42,7 @@ struct Probe {
                             .ready = Replicas{ready},
                             .min = Replicas{0},
                             .max = Replicas{100},
-                            .reclaim = Duration{60'000},
+                            .reclaim = reclaim,
                             .memory = memory,
                             .now = at_second(second),
                             .tick = tick});
