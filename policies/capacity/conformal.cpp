@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "policies/capacity/day_curve.hpp"
+#include "policies/capacity/expert.hpp"
 #include "policies/capacity/scores.hpp"
 
 namespace ebb {
@@ -12,7 +13,7 @@ namespace {
 
 constexpr int kMemoryVersion = 9'002;
 // 1 / kGain lessons without a miss widen alpha e-fold. Four predictions are under way at a time, so that one rise may
-// be four misses: with a larger gain each rise would hold the margin up for half a day.
+// be four misses: with a budget of 0.01 these lower alpha by a fifth, and 400 lessons bring it back.
 constexpr double kGain = 0.0005;
 constexpr double kMostAlpha = 0.5;
 constexpr double kLeastShareOfBudget = 0.05;
@@ -33,44 +34,13 @@ constexpr std::size_t kPending = 5;
 // tail.
 constexpr double kPriorCount = 20;
 
-constexpr double kLeastLoad = 0.25;  // below it swings do not shrink any further
 constexpr double kLeastScale = 1e-6;
-// Scales begin as a tenth of the load, a level's as all of it, and that counts as much as so many lessons: neither the
-// luck of the first hour nor a guess is believed for days.
-constexpr double kFirstScale = 0.1;
+// A first scale counts as much as so many lessons at most: neither the luck of the first hour nor a guess is believed
+// for days. With an hour's half-life, as of a level, it is forgotten sooner.
 constexpr double kFirstLessons = 400;
 
 constexpr double kHourMs = 3'600'000;
-constexpr double kDayMs = 24 * kHourMs;
 
-/// Where an expert counts from.
-enum class Start {
-  location,
-  climb,   ///< half of the climb of the last minutes goes on
-  season,  ///< as far above `location` as it usually went at this time of day
-  nothing  ///< a level, which falls as fast as it rises: its scale is the mean of the largest loads
-};
-
-/// One way from what is known now to the largest load of the horizon.
-struct Expert {
-  const char* name = "";
-  Start start = Start::location;
-  double gamma = 0;  ///< the margin grows with location^gamma
-  [[nodiscard]] bool level() const { return start == Start::nothing; }
-  /// With which its scale forgets.
-  [[nodiscard]] double half_life_ms() const { return level() ? kHourMs : kDayMs; }
-};
-constexpr std::array kKinds{
-    Expert{.name = "gamma 0", .gamma = 0},
-    Expert{.name = "gamma 1/2", .gamma = 0.5},
-    Expert{.name = "gamma 1", .gamma = 1},
-    Expert{.name = "climb gamma 1/2", .start = Start::climb, .gamma = 0.5},
-    Expert{.name = "climb gamma 1", .start = Start::climb, .gamma = 1},
-    Expert{.name = "season gamma 1/2", .start = Start::season, .gamma = 0.5},
-    Expert{.name = "season gamma 1", .start = Start::season, .gamma = 1},
-    Expert{.name = "level", .start = Start::nothing},
-};
-constexpr std::size_t kExperts = kKinds.size();
 constexpr double kCostHalfLifeMs = 12 * kHourMs;
 // A replica that is taken back and lent again loses its drain and its start, which is about two horizons: a new
 // prediction starts every quarter of one.
@@ -78,26 +48,8 @@ constexpr double kTakenBack = 8;
 // Cells at either end of those kept, between whose means the load climbs.
 constexpr std::size_t kClimbCells = 20;
 
-// Weight of a lesson in the mean of its quarter of an hour, in which 6 to 45 begin on a day.
-constexpr double kSeasonWeight = 0.04;
-
-/// What is known, when a prediction is made, of where the load goes from here.
-struct Outlook {
-  double location = 0;
-  double climb = 0;   ///< by which the load rises within the horizon if it goes on as in the cells; 0: it falls
-  double season = 0;  ///< log of the largest load over `location`, as usual at this time of day
-};
-
-/// From where an expert's scores are counted.
-double base_of(const Expert& expert, const Outlook& outlook) {
-  switch (expert.start) {
-    case Start::location: return outlook.location;
-    case Start::climb: return outlook.location + outlook.climb / 2;
-    case Start::season: return outlook.location * std::exp(outlook.season);
-    case Start::nothing: return 0;
-  }
-  return 0;
-}
+// Of what was learnt of a quarter of an hour, in the time spent in it: two days.
+constexpr double kSeasonHalfLifeMs = 2 * DayCurve::kQuarterMs;
 
 struct Learnt {
   double scale = 0;
@@ -105,11 +57,6 @@ struct Learnt {
   double bound = -1;  ///< what it asked for last; negative: nothing since the last silence
   Scores scores;
 };
-
-double power(double load, double gamma) {
-  const double base = std::max(load, kLeastLoad);
-  return gamma == 0 ? 1 : gamma == 1 ? base : std::sqrt(base);
-}
 
 /// Weight of what was there after `span_ms`.
 double kept(double span_ms, double half_life_ms) { return std::exp2(-span_ms / half_life_ms); }
@@ -122,8 +69,8 @@ struct Conformal::Prediction {
   double until_ms = 0;
   double largest = 0;  ///< load since then
   Outlook outlook;
-  double bound = 0;                     ///< what was kept
-  std::array<double, kExperts> unit{};  ///< what each expert's score is counted in, in replicas
+  double bound = 0;                            ///< what was kept
+  std::array<double, kExperts.size()> unit{};  ///< what each expert's score is counted in, in replicas
 };
 
 struct Conformal::Memory {
@@ -140,7 +87,7 @@ struct Conformal::Memory {
   std::array<double, kCells> cells{};
   std::array<Prediction, kPending> pending{};
   DayCurve season;
-  std::array<Learnt, kExperts> learnt{};
+  std::array<Learnt, kExperts.size()> learnt{};
 
   /// Shows every number in the order in which it is kept.
   template <class F>
@@ -164,9 +111,21 @@ struct Conformal::Memory {
     }
   }
 
+  /// False of numbers that no run leaves behind: what somebody's file says must become no index and nothing infinite.
+  [[nodiscard]] bool plausible() const {
+    constexpr double kLatestMs = 1e15, kMostSeason = 40;
+    const auto whole = [&](const Prediction& p) { return std::abs(p.until_ms) <= kLatestMs && p.until_ms >= p.at_ms; };
+    const auto usual = [&](double mean) { return std::abs(mean) <= kMostSeason; };
+    const auto counted = [](const Learnt& l) {
+      return l.scale >= 0 && *std::min_element(l.scores.counts.begin(), l.scores.counts.end()) >= 0;
+    };
+    return std::abs(seen_ms) <= kLatestMs && lessons >= 0 && std::all_of(pending.begin(), pending.end(), whole) &&
+           std::all_of(season.means.begin(), season.means.end(), usual) &&
+           std::all_of(learnt.begin(), learnt.end(), counted);
+  }
   [[nodiscard]] double alpha() const { return std::exp(log_alpha); }
   [[nodiscard]] double unit_of(std::size_t expert, double location) const {
-    return std::max(learnt[expert].scale, kLeastScale) * power(location, kKinds[expert].gamma);
+    return std::max(learnt[expert].scale, kLeastScale) * kExperts[expert].grown(location);
   }
 };
 
@@ -208,7 +167,7 @@ Conformal::Memory Conformal::read(const PolicyMemory& memory) const {
     auto next = memory.numbers.begin();
     out.each([&](double& number) { number = *next++; });
     // Other signals or targets make other loads, of which nothing is known yet.
-    known = out.of == of;
+    known = out.of == of && out.plausible();
     if (!known) out = Memory();
   }
   if (out.budget != budget_) {  // also of one that is begun here
@@ -241,9 +200,7 @@ void Conformal::take_in(Memory& memory, double load, double at_ms, double silenc
   memory.seen_ms = at_ms;
   if (memory.lessons > 0) return;
   const double largest = *std::max_element(memory.cells.begin(), memory.cells.end());
-  for (std::size_t i = 0; i < kExperts; ++i)
-    memory.learnt[i].scale =
-        (kKinds[i].level() ? 1 : kFirstScale) * power(largest, 1) / power(largest, kKinds[i].gamma);
+  for (std::size_t i = 0; i < kExperts.size(); ++i) memory.learnt[i].scale = kExperts[i].first_scale(largest);
 }
 
 /// What is learnt from a prediction whose horizon is over.
@@ -258,13 +215,13 @@ void Conformal::teach(Memory& memory, const Prediction& prediction) const {
     memory.counted_ms = prediction.until_ms;
   }
   const Outlook& outlook = prediction.outlook;
-  memory.season.see(prediction.at_ms, std::log(power(prediction.largest, 1) / power(outlook.location, 1)),
-                    kSeasonWeight);
   const double share_ms = (prediction.until_ms - prediction.at_ms) / (kPending - 1);
-  for (std::size_t i = 0; i < kExperts; ++i) {
+  memory.season.see(prediction.at_ms, std::log(floored(prediction.largest) / floored(outlook.location)),
+                    1 - kept(share_ms, kSeasonHalfLifeMs));
+  for (std::size_t i = 0; i < kExperts.size(); ++i) {
     Learnt& expert = memory.learnt[i];
-    const Expert& kind = kKinds[i];
-    const double base = base_of(kind, outlook);
+    const Expert& kind = kExperts[i];
+    const double base = kind.base(outlook);
     // As it would ask from now on: alpha knows of this horizon already.
     const double asked = expert.scores.exceeded_by(memory.alpha()) * prediction.unit[i];
     const double bound = std::max(outlook.location, base + asked);
@@ -278,7 +235,7 @@ void Conformal::teach(Memory& memory, const Prediction& prediction) const {
     // What the window covers asks for no level.
     const bool covered = kind.level() && prediction.largest <= outlook.location;
     expert.scores.see(covered ? 0 : rise / prediction.unit[i]);
-    const double swing = std::abs(rise) / power(outlook.location, kind.gamma);
+    const double swing = std::abs(rise) / kind.grown(outlook.location);
     const double learns = std::max(1 - kept(share_ms, kind.half_life_ms()), 1 / (memory.lessons + kFirstLessons));
     expert.scale += learns * (swing - expert.scale);
   }
@@ -325,13 +282,13 @@ Conformal::Forecast Conformal::forecast(const Memory& memory, double load, doubl
   out.outlook.climb = climb(memory, horizon_ms);
   out.outlook.season = memory.season.at(memory.seen_ms);
   std::size_t best = 0;
-  for (std::size_t i = 1; i < kExperts; ++i) {
+  for (std::size_t i = 1; i < kExperts.size(); ++i) {
     if (memory.learnt[i].cost < memory.learnt[best].cost) best = i;
   }
   const double asked =
       memory.learnt[best].scores.exceeded_by(memory.alpha()) * memory.unit_of(best, out.outlook.location);
-  out.expert = kKinds[best].name;
-  out.bound = std::max(out.outlook.location, base_of(kKinds[best], out.outlook) + asked);
+  out.expert = kExperts[best].name;
+  out.bound = std::max(out.outlook.location, kExperts[best].base(out.outlook) + asked);
   return out;
 }
 
@@ -364,7 +321,7 @@ CapacityProposal Conformal::propose(const CapacityInput& input) const {
                                    [](const Prediction& prediction) { return prediction.at_ms < 0; });
     if (free != memory.pending.end()) {
       *free = {at_ms, at_ms + horizon_ms, load.replicas, ahead.outlook, ahead.bound, {}};
-      for (std::size_t i = 0; i < kExperts; ++i) free->unit[i] = memory.unit_of(i, ahead.outlook.location);
+      for (std::size_t i = 0; i < kExperts.size(); ++i) free->unit[i] = memory.unit_of(i, ahead.outlook.location);
       memory.next_ms = at_ms + horizon_ms / (kPending - 1);
     }
   }

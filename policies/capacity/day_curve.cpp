@@ -1,17 +1,17 @@
 #include "policies/capacity/day_curve.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace ebb {
 namespace {
 
-constexpr double kQuarterMs = 15 * 60'000;
-
 /// The quarter of its day, also of a time before the epoch.
 std::size_t quarter_of(double at_ms) {
-  constexpr double kCount = DayCurve::kQuarters;
-  const double quarter = std::floor(at_ms / kQuarterMs);
-  return static_cast<std::size_t>(quarter - kCount * std::floor(quarter / kCount));
+  constexpr double kDayMs = DayCurve::kQuarters * DayCurve::kQuarterMs;
+  const double into_day = std::fmod(at_ms, kDayMs);
+  const double quarter = (into_day < 0 ? into_day + kDayMs : into_day) / DayCurve::kQuarterMs;
+  return std::min(static_cast<std::size_t>(quarter), DayCurve::kQuarters - 1);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@ namespace ebb {
 
 struct DayCurve {
   static constexpr std::size_t kQuarters = 96;
+  static constexpr double kQuarterMs = 15 * 60'000;
 
   std::array<double, kQuarters> means{};
 

@@ -396,7 +396,11 @@ TEST(CurlClientLife, StoppingWhileConnectingTouchesNoDescriptorOfAnotherThread) 
     const int before = server.connections();
     for (int i = 0; i < 200; ++i) test::start(io, client.send(HttpRequest(server.url("/"))));
     io.poll();
-    while (server.connections() == before) std::this_thread::yield();
+    const auto most = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (server.connections() == before) {
+      ASSERT_LT(std::chrono::steady_clock::now(), most) << "the test server accepts nothing";
+      std::this_thread::yield();
+    }
     client.stop();
     io.run();
   }
