@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "daemon/core/hotload.hpp"
+#include "daemon/core/stamps.hpp"
 
 namespace ebb {
 namespace {
@@ -127,8 +128,8 @@ void take_back_unheard(WeightsDraft& draft, const WeightsInput& in, const Deploy
   });
 }
 
-/// Where the wall clock went back since the last run, every stamp that was made then moves back with it: a load that
-/// has a minute left would else hold its replicas for an hour and a minute.
+/// Where the wall clock went back since the last run: a load that has a minute left would else hold its replicas for an
+/// hour and a minute.
 JobWeights rebased(JobWeights state, TimePoint now) {
   std::vector<TimePoint*> made = {&state.measures.last_published}, due;
   for (Snapshot& snapshot : state.chain.waiting) made.push_back(&snapshot.since);
@@ -137,14 +138,7 @@ JobWeights rebased(JobWeights state, TimePoint now) {
     due.insert(due.end(), {&deployment.load.deadline, &deployment.load.send_at});
     for (auto& [name, replica] : deployment.replicas) made.insert(made.end(), {&replica.since, &replica.missing_since});
   }
-  TimePoint newest{};
-  for (const TimePoint* at : made) newest = std::max(newest, *at);
-  const Duration ahead = newest - now;
-  if (ahead <= Duration{0}) return state;
-  for (const std::vector<TimePoint*>& all : {made, due}) {
-    // What was never stamped stays so.
-    for (TimePoint* at : all) *at = *at == TimePoint{} ? *at : *at - ahead;
-  }
+  (void)moved_back(made, due, now);
   return state;
 }
 

@@ -1,6 +1,8 @@
 #include "daemon/core/reduce.hpp"
 
-#include <algorithm>
+#include <vector>
+
+#include "daemon/core/stamps.hpp"
 
 namespace ebb {
 
@@ -31,22 +33,16 @@ State reduce(State state, const Outcome& outcome, const Action& action) {
 }
 
 State rebased(State state, TimePoint now) {
-  TimePoint newest{};
-  for (const auto& [id, lease] : state.leases) newest = std::max({newest, lease.since, lease.asked_at, lease.said_at});
-  for (const auto& [id, memory] : state.deployments) {
-    newest = std::max({newest, memory.known_at, memory.last_grow, memory.last_reclaim, memory.last_failure});
-  }
-  const Duration ahead = newest - now;
-  if (ahead <= Duration{0}) return state;
-  // What was never stamped stays so.
-  const auto back = [&](TimePoint& at) { at = at == TimePoint{} ? at : at - ahead; };
+  std::vector<TimePoint*> made, due;
   for (auto& [id, lease] : state.leases) {
-    for (TimePoint* at : {&lease.since, &lease.asked_at, &lease.drain_deadline}) back(*at);
-    lease.said_at = {};  // how long ago nobody knows, so whoever leaves is told again at once
+    made.insert(made.end(), {&lease.since, &lease.asked_at, &lease.said_at});
+    due.push_back(&lease.drain_deadline);
   }
-  for (auto& [id, memory] : state.deployments) {
-    for (TimePoint* at : {&memory.known_at, &memory.last_grow, &memory.last_reclaim, &memory.last_failure}) back(*at);
-  }
+  for (auto& [id, memory] : state.deployments)
+    made.insert(made.end(), {&memory.known_at, &memory.last_grow, &memory.last_reclaim, &memory.last_failure});
+  if (!moved_back(made, due, now)) return state;
+  // How long ago nobody knows, so whoever leaves is told again at once.
+  for (auto& [id, lease] : state.leases) lease.said_at = {};
   return state;
 }
 
