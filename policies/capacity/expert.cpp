@@ -7,7 +7,7 @@ namespace ebb {
 namespace {
 
 constexpr double kLeastLoad = 0.25;
-constexpr double kFirstScale = 0.1;
+constexpr double kFirstScale = 0.05;
 constexpr double kHourMs = 3'600'000;
 
 }  // namespace

@@ -33,7 +33,7 @@ struct Expert {
   [[nodiscard]] double base(const Outlook& outlook) const;
   /// location^gamma.
   [[nodiscard]] double grown(double location) const;
-  /// Its scale before anything was seen of swings: a tenth of the load, of a level all of it.
+  /// Its scale before anything was seen of swings: a twentieth of the load, of a level all of it.
   [[nodiscard]] double first_scale(double load) const;
   /// With which its scale forgets.
   [[nodiscard]] double half_life_ms() const;
