@@ -26,7 +26,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from policy_document import mean, section
+from policy_document import mean, overview, section
 from policy_grid import BASE, CELLS, GROUPS, ROOT, SEEDS, Cell, configuration
 
 DATA = os.path.join(ROOT, "docs/policy-benchmark.json")
@@ -201,7 +201,7 @@ def short(value):
 
 def written(bench):
     """The document and its data, from all that is known by now of the whole grid. Without a whole cell they stay as they are."""
-    sections, data, missing = [], dict(bench.earlier), []
+    sections, grid, data, missing = [], [], dict(bench.earlier), []
     for cell in CELLS:
         sweeps = bench.sweeps_of(cell)
         done = [seed for seed in SEEDS if sweeps and all(bench.has(sweep, seed) for sweep in sweeps)]
@@ -220,6 +220,7 @@ def written(bench):
         for sweep, of_sweep in parts.items():
             by_trace.setdefault(sweep.trace, []).extend(combined(of_sweep))
         sections += section(cell, by_trace, done, builds)
+        grid.append((cell, by_trace))
     if not sections:
         print("nothing is whole yet: docs/policy-benchmark.md stays as it is")
         return
@@ -227,6 +228,7 @@ def written(bench):
         lines = [file.read().format(machine=machine(), base=bench.digest(BASE))]
     if missing:
         lines += ["Missing from the whole grid:", "", *missing, ""]
+    lines += overview(grid)
     with open(DATA + ".part", "w") as file:
         json.dump({"columns": COLUMNS, "parts": data}, file, separators=(",", ":"), sort_keys=True)
         file.write("\n")
