@@ -54,6 +54,14 @@ def stat_of(pid):
         return None
 
 
+def parent_of(pid):
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError):
+        return None
+
+
 def processes_with(text):
     """Live processes whose command line contains `text`: {pid: command line}."""
     found = {}
@@ -226,9 +234,11 @@ class World:
 
     def engines(self):
         """Engines of this world, by what runs, not by what anybody says: {pid: command}."""
-        return {pid: cmd for pid, cmd in processes_with(f"{BIN}/ebb-engine").items()
-                if any(f"--port {p} " in cmd for p in range(self.first_port, self.first_port + 32))
-                and "ebb-shim" not in cmd}
+        found = {pid: cmd for pid, cmd in processes_with(f"{BIN}/ebb-engine").items()
+                 if any(f"--port {p} " in cmd for p in range(self.first_port, self.first_port + 32))
+                 and "ebb-shim" not in cmd}
+        # An engine that ends under the address sanitizer is looked at by a copy of itself, its child, for a moment.
+        return {pid: cmd for pid, cmd in found.items() if found.get(parent_of(pid)) != cmd}
 
     def shims(self):
         return {pid: cmd for pid, cmd in processes_with(self.dir).items() if "ebb-shim" in cmd.split(" ")[0]}

@@ -6,13 +6,33 @@ import collections
 import json
 import os
 import random
+import signal
+import subprocess
 import time
 import unittest
 
-from harness import Pressure, World, wait_for
+from harness import BIN, Pressure, World, wait_for
 
 KILLS = int(os.environ.get("EBB_KILLS", "10"))
 SEED = int(os.environ.get("EBB_SEED", str(int(time.time()))))
+
+
+class Harness(unittest.TestCase):
+    def test_what_an_engine_forks_without_a_command_of_its_own_is_no_second_engine(self):
+        with World() as world:
+            script = "import os, time; os.fork(); print(flush=True); time.sleep(60)"
+            args = [f"{BIN}/ebb-engine", "--port", str(world.first_port), "--model", "m"]
+            engine = subprocess.Popen(["python3", "-c", script, *args], stdout=subprocess.PIPE,
+                                      env={**os.environ, "CUDA_VISIBLE_DEVICES": "3"}, start_new_session=True)
+            try:
+                for _ in range(2):
+                    engine.stdout.readline()
+                self.assertEqual(list(world.engines()), [engine.pid])
+                self.assertEqual(world.slots_in_use(), ["3"])
+            finally:
+                os.killpg(engine.pid, signal.SIGKILL)
+                engine.wait()
+                engine.stdout.close()
 
 
 class Kill(unittest.TestCase):
