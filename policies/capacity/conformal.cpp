@@ -112,14 +112,17 @@ struct Conformal::Memory {
   }
 
   /// False of numbers that no run leaves behind: what somebody's file says must become no index and nothing infinite.
-  [[nodiscard]] bool plausible() const {
-    constexpr double kLatestMs = 1e15, kMostSeason = 40;
-    const auto whole = [&](const Prediction& p) { return std::abs(p.until_ms) <= kLatestMs && p.until_ms >= p.at_ms; };
+  [[nodiscard]] bool plausible() {
+    constexpr double kMost = 1e15,
+                     kMostSeason = 40;  // times are below 1e15 ms until the year 33658, all else far below
+    bool small = true;
+    each([&](double& n) { small = small && (&n == &of || std::abs(n) <= kMost); });
+    const auto forward = [](const Prediction& p) { return p.until_ms >= p.at_ms; };
     const auto usual = [&](double mean) { return std::abs(mean) <= kMostSeason; };
     const auto counted = [](const Learnt& l) {
       return l.scale >= 0 && *std::min_element(l.scores.counts.begin(), l.scores.counts.end()) >= 0;
     };
-    return std::abs(seen_ms) <= kLatestMs && lessons >= 0 && std::all_of(pending.begin(), pending.end(), whole) &&
+    return small && lessons >= 0 && std::all_of(pending.begin(), pending.end(), forward) &&
            std::all_of(season.means.begin(), season.means.end(), usual) &&
            std::all_of(learnt.begin(), learnt.end(), counted);
   }

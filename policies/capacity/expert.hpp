@@ -6,7 +6,7 @@
 
 namespace ebb {
 
-/// A load below which swings and ratios do not shrink any further, in replicas.
+/// `load`, or 0.25 replicas where it is less: below that swings and ratios do not shrink any further.
 [[nodiscard]] double floored(double load);
 
 /// What is known, when a prediction is made, of where the load goes from here.
